@@ -1,0 +1,1 @@
+//! What the daemons share: options, logging, HTTP errors, signals.

@@ -1,0 +1,3 @@
+//! The queue daemon.
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Load generator for any server that speaks the V2 protocol.
+fn main() {}
