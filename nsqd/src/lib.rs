@@ -1,1 +1,3 @@
 //! The queue daemon.
+
+pub mod options;
