@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
+use protocol::TopicName;
 
 use crate::daemon_stats::PID_MAX;
 
@@ -30,7 +31,7 @@ pub(crate) struct Common {
     pub(crate) json: bool,
     /// Topic to use, for `topics` the front part of each name; a fresh name for each run when absent.
     #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) topic: Option<String>,
+    pub(crate) topic: Option<TopicName>,
     /// Give up when the server has been silent for this long although something is expected from it.
     #[arg(long, global = true, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
     pub(crate) stall_timeout: Duration,
@@ -38,10 +39,11 @@ pub(crate) struct Common {
 
 impl Common {
     /// The topic asked for, or a name that no earlier run used.
-    pub(crate) fn topic_name(&self) -> String {
+    pub(crate) fn topic_name(&self) -> TopicName {
         self.topic.clone().unwrap_or_else(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            format!("bench_{:x}_{:x}", since_epoch.as_millis(), std::process::id())
+            let name = format!("bench_{:x}_{:x}", since_epoch.as_millis(), std::process::id());
+            name.parse().expect("letters, digits and less than 64 bytes")
         })
     }
 }
@@ -176,9 +178,15 @@ pub(crate) struct LatencyArgs {
     /// RDY of the consumer.
     #[arg(long, default_value_t = 2500, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rdy: u32,
-    /// Output buffer timeout the consumer asks for in IDENTIFY, in ms (-1: none); the server's own when absent.
-    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
-    pub(crate) output_buffer_timeout: Option<i64>,
+    /// Output buffer timeout the consumer asks for in IDENTIFY, in ms (-1: none); the server's own when absent or 0.
+    #[arg(
+        long,
+        value_name = "MS",
+        allow_negative_numbers = true,
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub(crate) output_buffer_timeout: i64,
 }
 
 /// Options of `idle`.
@@ -283,5 +291,6 @@ mod tests {
         assert_eq!(args.common.pid, Some(7));
         assert!(Args::try_parse_from(["nsq_bench", "pub", "--rate", "1", "--depth", "2"]).is_err());
         assert!(Args::try_parse_from(["nsq_bench", "sub"]).is_err());
+        assert!(Args::try_parse_from(["nsq_bench", "pub", "--topic", "no!name"]).is_err());
     }
 }

@@ -5,52 +5,26 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
-
-use crate::frame::{self, Frame, Parsed};
-
-/// The server's sign of life.
-pub(crate) const HEARTBEAT: &[u8] = b"_heartbeat_";
+use bytes::BytesMut;
+use protocol::{
+    ChannelName, Command, Frame, HEARTBEAT, IdentifyRequest, IdentifyResponse, MAGIC, OK, TopicName,
+};
 
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 // Consumers wait unserved while --fill publishes; the server drops a connection after two of these.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_mins(1);
+const HEARTBEAT_INTERVAL_MS: i64 = 60_000;
+// Beyond it the stream is garbage.
+const FRAME_BYTES_MAX: u32 = 128 << 20;
 
-/// What this client says of itself.
-#[derive(Debug, Serialize)]
-pub(crate) struct Identify {
-    client_id: &'static str,
-    user_agent: &'static str,
-    feature_negotiation: bool,
-    heartbeat_interval: u64,
-    /// In ms; -1 switches the timer off.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) output_buffer_timeout: Option<i64>,
-}
-
-impl Default for Identify {
-    fn default() -> Self {
-        Self::new(HEARTBEAT_INTERVAL)
+/// What this client says of itself; the rest is left to the server.
+pub(crate) fn identify() -> IdentifyRequest {
+    IdentifyRequest {
+        client_id: "nsq_bench".to_owned(),
+        user_agent: concat!("nsq_bench/", env!("CARGO_PKG_VERSION")).to_owned(),
+        feature_negotiation: true,
+        heartbeat_interval: HEARTBEAT_INTERVAL_MS,
+        ..IdentifyRequest::default()
     }
-}
-
-impl Identify {
-    /// Asks for a heartbeat interval and leaves the rest to the server.
-    pub(crate) fn new(heartbeat_interval: Duration) -> Self {
-        Self {
-            client_id: "nsq_bench",
-            user_agent: concat!("nsq_bench/", env!("CARGO_PKG_VERSION")),
-            feature_negotiation: true,
-            heartbeat_interval: u64::try_from(heartbeat_interval.as_millis()).unwrap_or(u64::MAX),
-            output_buffer_timeout: None,
-        }
-    }
-}
-
-/// The part of the server's answer that matters here.
-#[derive(Debug, Deserialize)]
-struct Identified {
-    max_rdy_count: u32,
 }
 
 /// What a read brought.
@@ -75,14 +49,14 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects and identifies.
-    pub(crate) fn open(address: &str, identify: &Identify, read_timeout: Duration) -> Result<Self> {
+    pub(crate) fn open(address: &str, identify: &IdentifyRequest, read_timeout: Duration) -> Result<Self> {
         Self::open_with_buffer(address, identify, read_timeout, READ_BUFFER_BYTES)
     }
 
     /// As [`Self::open`], with a read buffer of the given size, for connections that receive little.
     pub(crate) fn open_with_buffer(
         address: &str,
-        identify: &Identify,
+        identify: &IdentifyRequest,
         read_timeout: Duration,
         buffer_bytes: usize,
     ) -> Result<Self> {
@@ -91,23 +65,20 @@ impl Connection {
         stream.set_read_timeout(Some(read_timeout))?;
         let mut connection =
             Self { stream, buffer: vec![0; buffer_bytes], start: 0, end: 0, max_rdy_count: 0 };
-        let json = serde_json::to_vec(identify)?;
-        let mut hello = b"  V2IDENTIFY\n".to_vec();
-        hello.extend_from_slice(&u32::try_from(json.len())?.to_be_bytes());
-        hello.extend_from_slice(&json);
-        connection.send(&hello)?;
+        connection.send(&MAGIC)?;
+        connection.command(&Command::Identify { body: identify.to_json().as_bytes() })?;
         let answer = connection.response().with_context(|| format!("IDENTIFY to {address}"))?;
-        let identified: Identified = serde_json::from_slice(&answer)
+        let identified: IdentifyResponse = serde_json::from_slice(&answer)
             .with_context(|| format!("IDENTIFY was answered by {:?}", String::from_utf8_lossy(&answer)))?;
         connection.max_rdy_count = identified.max_rdy_count;
         Ok(connection)
     }
 
     /// Joins a channel. RDY stays 0.
-    pub(crate) fn subscribe(&mut self, topic: &str, channel: &str) -> Result<()> {
-        self.send(format!("SUB {topic} {channel}\n").as_bytes())?;
+    pub(crate) fn subscribe(&mut self, topic: &TopicName, channel: &ChannelName) -> Result<()> {
+        self.command(&Command::Sub { topic: topic.clone(), channel: channel.clone() })?;
         let answer = self.response().with_context(|| format!("SUB {topic} {channel}"))?;
-        if answer != b"OK" {
+        if answer != OK {
             bail!("SUB {topic} {channel} was answered by {:?}", String::from_utf8_lossy(&answer));
         }
         Ok(())
@@ -118,7 +89,14 @@ impl Connection {
         if rdy > self.max_rdy_count {
             bail!("RDY {rdy} is over the server's limit of {}; lower --rdy", self.max_rdy_count);
         }
-        self.send(format!("RDY {rdy}\n").as_bytes())
+        self.command(&Command::Rdy { count: rdy })
+    }
+
+    /// Writes one command.
+    pub(crate) fn command(&mut self, command: &Command<'_>) -> Result<()> {
+        let mut bytes = BytesMut::new();
+        command.encode(&mut bytes);
+        self.send(&bytes)
     }
 
     /// Writes all of `bytes`.
@@ -139,9 +117,9 @@ impl Connection {
         &self.stream
     }
 
-    /// Reads once. Frames taken before must not be needed any more.
+    /// Reads once, behind what is there. Call it when [`Self::next_frame`] has no more.
     pub(crate) fn fill(&mut self) -> Result<Filled> {
-        self.make_room()?;
+        self.make_room();
         loop {
             match self.stream.read(&mut self.buffer[self.end..]) {
                 Ok(0) => bail!("the server closed the connection"),
@@ -163,13 +141,14 @@ impl Connection {
     /// # Errors
     /// An error frame of the server, as its text, and anything that is not a frame.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame<'_>>> {
-        match frame::parse(&self.buffer[self.start..self.end])? {
-            Parsed::Whole(Frame::Error(text), _) => Err(server_error(text)),
-            Parsed::Whole(frame, length) => {
+        let decoded = Frame::decode(&self.buffer[self.start..self.end], FRAME_BYTES_MAX);
+        match decoded.context("this is not how an NSQ server answers")? {
+            Some((Frame::Error(text), _)) => Err(server_error(text)),
+            Some((frame, length)) => {
                 self.start += length;
                 Ok(Some(frame))
             }
-            Parsed::Cut(_) => Ok(None),
+            None => Ok(None),
         }
     }
 
@@ -189,19 +168,16 @@ impl Connection {
         }
     }
 
-    /// Moves a cut frame to the front, and grows the buffer if that frame is larger.
-    fn make_room(&mut self) -> Result<()> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-            return Ok(());
-        }
-        let Parsed::Cut(needed) = frame::parse(&self.buffer[self.start..self.end])? else { return Ok(()) };
+    /// Moves what is left to the front, and grows the buffer if its frame is larger.
+    fn make_room(&mut self) {
         self.buffer.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);
-        if needed > self.buffer.len() {
-            self.buffer.resize(needed, 0);
+        if let Some(size) = self.buffer[..self.end].first_chunk() {
+            let frame_bytes = 4 + u32::from_be_bytes(*size).min(FRAME_BYTES_MAX) as usize;
+            if frame_bytes > self.buffer.len() {
+                self.buffer.resize(frame_bytes, 0);
+            }
         }
-        Ok(())
     }
 
     /// A server that refuses a command closes the connection, so a write can fail before the reason was read.
@@ -225,4 +201,93 @@ impl Connection {
 #[cold]
 fn server_error(text: &[u8]) -> anyhow::Error {
     anyhow!("the server answered {}", String::from_utf8_lossy(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A server that answers IDENTIFY, then writes `pieces` one after the other and closes.
+    fn server(pieces: Vec<Vec<u8>>) -> (String, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut magic = [0; 4];
+            stream.read_exact(&mut magic).unwrap();
+            assert_eq!(magic, MAGIC);
+            assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+            let mut answer = BytesMut::new();
+            Frame::Response(br#"{"max_rdy_count":10}"#).encode(&mut answer);
+            stream.write_all(&answer).unwrap();
+            stream.set_nodelay(true).unwrap();
+            for piece in pieces {
+                stream.write_all(&piece).unwrap();
+            }
+        });
+        (address, thread)
+    }
+
+    /// Everything the server says, as text, to the error that ends it.
+    fn responses(address: &str, buffer_bytes: usize) -> (Vec<usize>, String) {
+        let mut connection =
+            Connection::open_with_buffer(address, &identify(), TIMEOUT, buffer_bytes).unwrap();
+        let mut lengths = Vec::new();
+        loop {
+            match connection.next_frame() {
+                Ok(Some(Frame::Response(data))) => lengths.push(data.len()),
+                Ok(Some(other)) => panic!("{other:?}"),
+                Ok(None) => match connection.fill() {
+                    Ok(Filled::Bytes) => {}
+                    Ok(Filled::TimedOut) => panic!("timed out"),
+                    Err(error) => return (lengths, error.to_string()),
+                },
+                Err(error) => return (lengths, format!("{error:#}")),
+            }
+        }
+    }
+
+    #[test]
+    fn frames_cut_anywhere_or_larger_than_the_buffer_are_read_whole() {
+        let mut stream = BytesMut::new();
+        for length in [2, 100, 5000, 3, 64, 7] {
+            Frame::Response(&vec![b'x'; length]).encode(&mut stream);
+        }
+        let pieces = stream.chunks(37).map(<[u8]>::to_vec).collect();
+        let (address, thread) = server(pieces);
+        let (lengths, end) = responses(&address, 64);
+        assert_eq!(lengths, [2, 100, 5000, 3, 64, 7]);
+        assert_eq!(end, "the server closed the connection");
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn an_error_frame_becomes_the_error_of_the_run() {
+        let mut stream = BytesMut::new();
+        Frame::Error(b"E_BAD_TOPIC no").encode(&mut stream);
+        let (address, thread) = server(vec![stream.to_vec()]);
+        assert_eq!(responses(&address, 1024), (vec![], "the server answered E_BAD_TOPIC no".to_owned()));
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn another_protocol_is_recognized() {
+        let (address, thread) = server(vec![b"HTTP/1.1 400 Bad Request".to_vec()]);
+        let (_, error) = responses(&address, 1024);
+        assert!(error.starts_with("this is not how an NSQ server answers: "), "{error}");
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn an_rdy_over_the_servers_limit_is_refused_here() {
+        let (address, thread) = server(vec![]);
+        let mut connection = Connection::open(&address, &identify(), TIMEOUT).unwrap();
+        assert!(connection.ready(11).unwrap_err().to_string().contains("limit of 10"));
+        thread.join().unwrap();
+    }
 }

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use bytes::BytesMut;
 use hdrhistogram::Histogram;
+use protocol::{CLOSE_WAIT, Command, Frame, HEARTBEAT};
 
 use crate::checksum::Tally;
-use crate::connection::{Connection, Filled, HEARTBEAT};
-use crate::frame::Frame;
+use crate::connection::{Connection, Filled};
 use crate::report::{latency_histogram, nanoseconds};
 use crate::run::Run;
 use crate::template::intended_ns;
@@ -67,7 +68,8 @@ pub(crate) struct Consumed {
     pub(crate) latency: Histogram<u64>,
     /// When the last messages came.
     pub(crate) ended: Option<Instant>,
-    fins: Vec<u8>,
+    // FINs and NOPs to send with the next write.
+    answers: BytesMut,
 }
 
 impl Consumed {
@@ -78,7 +80,7 @@ impl Consumed {
             body_bytes: 0,
             latency: latency_histogram(),
             ended: None,
-            fins: Vec::new(),
+            answers: BytesMut::new(),
         }
     }
 
@@ -97,17 +99,17 @@ impl Consumed {
         let mut close_wait = false;
         while let Some(frame) = connection.next_frame()? {
             match frame {
-                Frame::Message { attempts, id, body } => {
-                    self.fins.extend_from_slice(&fin(*id));
+                Frame::Message { header, body } => {
+                    Command::Fin { id: header.id }.encode(&mut self.answers);
                     self.tally.add(body);
                     self.body_bytes += body.len() as u64;
-                    self.redelivered += u64::from(attempts > 1);
+                    self.redelivered += u64::from(header.attempts > 1);
                     if let (Some(arrived), Some(intended)) = (arrived_ns, intended_ns(body)) {
                         self.latency.saturating_record(arrived.saturating_sub(intended));
                     }
                 }
-                Frame::Response(HEARTBEAT) => self.fins.extend_from_slice(b"NOP\n"),
-                Frame::Response(b"CLOSE_WAIT") => close_wait = true,
+                Frame::Response(HEARTBEAT) => Command::Nop.encode(&mut self.answers),
+                Frame::Response(CLOSE_WAIT) => close_wait = true,
                 Frame::Response(other) => {
                     bail!("unexpected answer to a consumer: {:?}", String::from_utf8_lossy(other));
                 }
@@ -117,10 +119,10 @@ impl Consumed {
         Ok(close_wait)
     }
 
-    fn send_fins(&mut self, connection: &mut Connection) -> Result<()> {
-        if !self.fins.is_empty() {
-            connection.send(&self.fins)?;
-            self.fins.clear();
+    fn send_answers(&mut self, connection: &mut Connection) -> Result<()> {
+        if !self.answers.is_empty() {
+            connection.send(&self.answers)?;
+            self.answers.clear();
         }
         Ok(())
     }
@@ -156,7 +158,7 @@ impl Consumer<'_> {
     fn take_read(&mut self, consumed: &mut Consumed, run: &Run) -> Result<()> {
         let before = consumed.tally.count;
         consumed.take_frames(&mut self.connection, self.time_zero)?;
-        consumed.send_fins(&mut self.connection)?;
+        consumed.send_answers(&mut self.connection)?;
         let taken = consumed.tally.count - before;
         if taken > 0 {
             consumed.ended = Some(Instant::now());
@@ -171,7 +173,7 @@ impl Consumer<'_> {
             *seen = (done, Instant::now());
         } else if seen.1.elapsed() >= self.goal.stall_timeout {
             bail!(
-                "short count: {done} of {messages} messages came on a channel, then none for {:?}",
+                "short count: {done} of {messages} messages came on a channel, then none for {:.1?}",
                 seen.1.elapsed()
             );
         }
@@ -181,32 +183,15 @@ impl Consumer<'_> {
     /// CLS and wait for its answer. Messages still come before it; duplicates would show among them.
     fn close(&mut self, consumed: &mut Consumed) -> Result<()> {
         self.connection.set_read_timeout(self.goal.stall_timeout)?;
-        self.connection.send(b"CLS\n")?;
+        self.connection.command(&Command::Cls)?;
         loop {
             if consumed.take_frames(&mut self.connection, None)? {
-                return consumed.send_fins(&mut self.connection);
+                return consumed.send_answers(&mut self.connection);
             }
-            consumed.send_fins(&mut self.connection)?;
+            consumed.send_answers(&mut self.connection)?;
             if self.connection.fill()? == Filled::TimedOut {
                 bail!("no answer to CLS");
             }
         }
-    }
-}
-
-/// The command that finishes a message.
-fn fin(id: [u8; 16]) -> [u8; 21] {
-    let mut command = *b"FIN ________________\n";
-    command[4..20].copy_from_slice(&id);
-    command
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fin_names_the_message() {
-        assert_eq!(&fin(*b"18a2509d75005000"), b"FIN 18a2509d75005000\n");
     }
 }

@@ -4,10 +4,11 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use protocol::{ChannelName, IdentifyRequest, TopicName};
 
 use crate::args::{Common, Consumers, Extent, PubsubArgs, Shape, SubArgs};
 use crate::checksum::Tally;
-use crate::connection::{Connection, Identify};
+use crate::connection::{Connection, identify};
 use crate::consume::{Consumed, Consumer, Goal};
 use crate::daemon_stats::{Meter, settle};
 use crate::progress::Progress;
@@ -28,14 +29,14 @@ impl Channels {
     /// Subscribes `per_channel` connections to each of `channels`.
     pub(crate) fn open(
         common: &Common,
-        topic: &str,
-        identify: &Identify,
+        topic: &TopicName,
+        identify: &IdentifyRequest,
         channels: u32,
         per_channel: u32,
     ) -> Result<Self> {
         let open_one = |channel: u32| {
             let mut connection = Connection::open(&common.nsqd_tcp_address, identify, common.stall_timeout)?;
-            connection.subscribe(topic, &format!("bench{channel}"))?;
+            connection.subscribe(topic, &channel_name(channel))?;
             Ok(connection)
         };
         let open_channel = |channel| (0..per_channel).map(|_| open_one(channel)).collect::<Result<Vec<_>>>();
@@ -69,6 +70,11 @@ impl Channels {
             Ok((channels.collect(), published))
         })
     }
+}
+
+/// The name of a channel of this program.
+pub(crate) fn channel_name(index: u32) -> ChannelName {
+    format!("bench{index}").parse().expect("letters and digits")
 }
 
 fn joined(mut one: Consumed, other: Consumed) -> Consumed {
@@ -111,7 +117,7 @@ pub(crate) fn run_sub(common: &Common, options: &SubArgs) -> Result<Report> {
     let topic = common.topic_name();
     let Consumers { channels, rdy } = options.consumers;
     // Before the fill: the first channel would otherwise get the whole backlog for itself.
-    let subscribed = Channels::open(common, &topic, &Identify::default(), channels, options.connections)?;
+    let subscribed = Channels::open(common, &topic, &identify(), channels, options.connections)?;
     let filled = match options.fill {
         None => None,
         Some(messages) => Some(fill(common, &topic, messages, options.size)?),
@@ -137,11 +143,11 @@ pub(crate) fn run_sub(common: &Common, options: &SubArgs) -> Result<Report> {
         float(redelivered),
         "messages",
     ));
-    Ok(Report { command: "sub", topic, phases: vec![phase] })
+    Ok(Report { command: "sub", topic: topic.to_string(), phases: vec![phase] })
 }
 
 /// Publishes a backlog and returns what it consists of.
-fn fill(common: &Common, topic: &str, messages: u64, size: u32) -> Result<Tally> {
+fn fill(common: &Common, topic: &TopicName, messages: u64, size: u32) -> Result<Tally> {
     let run = Run::default();
     let shape = |batch| Shape { connections: FILL_CONNECTIONS, batch, size, depth: FILL_DEPTH };
     let extent = |messages| Extent { messages: Some(messages), duration: None };
@@ -156,7 +162,7 @@ pub(crate) fn run_pubsub(common: &Common, options: &PubsubArgs) -> Result<Report
     let topic = common.topic_name();
     let Consumers { channels, rdy } = options.consumers;
     let per_channel = options.subscribers.unwrap_or(options.shape.connections);
-    let subscribed = Channels::open(common, &topic, &Identify::default(), channels, per_channel)?;
+    let subscribed = Channels::open(common, &topic, &identify(), channels, per_channel)?;
     let publishers = publish::open(common, &topic, options.shape, options.extent)?;
     let run = Run::default();
     let meter = Meter::start(common.pid)?;
@@ -180,5 +186,5 @@ pub(crate) fn run_pubsub(common: &Common, options: &PubsubArgs) -> Result<Report
     let phase = Phase::new("pubsub", vec![published, delivered], &cost, "message", tally.count)
         .with_latency("ack", &ack_latency)
         .with_figure(Figure::new("redelivered", float(redelivered), "messages"));
-    Ok(Report { command: "pubsub", topic, phases: vec![phase] })
+    Ok(Report { command: "pubsub", topic: topic.to_string(), phases: vec![phase] })
 }

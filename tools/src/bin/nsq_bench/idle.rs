@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use protocol::{Command, Frame, HEARTBEAT, IdentifyRequest, TopicName};
 
 use crate::args::{Common, IdleArgs};
-use crate::connection::{Connection, Filled, HEARTBEAT, Identify};
+use crate::connection::{Connection, Filled, identify};
 use crate::daemon_stats::{Cost, Meter, settle};
-use crate::frame::Frame;
+use crate::fan_out::channel_name;
 use crate::progress::Progress;
 use crate::report::{Figure, Flow, Phase, Report, float};
 use crate::run::Run;
@@ -54,7 +55,7 @@ pub(crate) fn run(common: &Common, options: &IdleArgs) -> Result<Report> {
         let share = 100.0 * cpu_time.as_secs_f64() / held.as_secs_f64();
         hold_phase = hold_phase.with_figure(Figure::new("daemon CPU", share, "% of one core"));
     }
-    Ok(Report { command: "idle", topic, phases: vec![open_phase, hold_phase] })
+    Ok(Report { command: "idle", topic: topic.to_string(), phases: vec![open_phase, hold_phase] })
 }
 
 /// Growth of the daemon's anonymous memory.
@@ -63,8 +64,9 @@ fn grown_bytes(cost: &Cost) -> Option<f64> {
     Some(float(after.rss_anon_bytes) - float(before.rss_anon_bytes))
 }
 
-fn open(common: &Common, topic: &str, options: &IdleArgs, run: &Run) -> Result<Vec<Connection>> {
-    let identify = Identify::new(options.heartbeat_interval);
+fn open(common: &Common, topic: &TopicName, options: &IdleArgs, run: &Run) -> Result<Vec<Connection>> {
+    let heartbeat_interval = i64::try_from(options.heartbeat_interval.as_millis())?;
+    let identify = IdentifyRequest { heartbeat_interval, ..identify() };
     let mut connections = Vec::new();
     for index in 0..options.connections {
         let mut connection = Connection::open_with_buffer(
@@ -74,7 +76,7 @@ fn open(common: &Common, topic: &str, options: &IdleArgs, run: &Run) -> Result<V
             BUFFER_BYTES,
         )
         .with_context(|| format!("connection {} of {}", index + 1, options.connections))?;
-        connection.subscribe(topic, &format!("bench{}", index % options.channels))?;
+        connection.subscribe(topic, &channel_name(index % options.channels))?;
         connection.ready(options.rdy)?;
         connections.push(connection);
         run.add_done(1);
@@ -120,7 +122,7 @@ fn answer(connection: &mut Connection) -> Result<u64> {
         }
     }
     for _ in 0..heartbeats {
-        connection.send(b"NOP\n")?;
+        connection.command(&Command::Nop)?;
     }
     Ok(heartbeats)
 }

@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use protocol::IdentifyRequest;
 
 use crate::args::{Common, LatencyArgs, Shape};
-use crate::connection::Identify;
+use crate::connection::identify;
 use crate::consume::{Consumed, Goal};
 use crate::daemon_stats::Meter;
 use crate::fan_out::{Channels, verify};
@@ -18,9 +19,7 @@ use crate::run::Run;
 /// The `latency` subcommand.
 pub(crate) fn run(common: &Common, options: &LatencyArgs) -> Result<Report> {
     let topic = common.topic_name();
-
-    let mut identify = Identify::default();
-    identify.output_buffer_timeout = options.output_buffer_timeout;
+    let identify = IdentifyRequest { output_buffer_timeout: options.output_buffer_timeout, ..identify() };
     let channels = Channels::open(common, &topic, &identify, 1, 1)?;
     let shape = Shape { connections: 1, batch: 1, size: options.size, depth: PACED_DEPTH };
     let publishers = publish::open(common, &topic, shape, options.extent)?;
@@ -47,5 +46,5 @@ pub(crate) fn run(common: &Common, options: &LatencyArgs) -> Result<Report> {
         phase = phase.with_latency("end to end", latency);
     }
     let phase = phase.with_latency("ack", &ack_latency).with_latency("send delay", &send_delay);
-    Ok(Report { command: "latency", topic, phases: vec![phase] })
+    Ok(Report { command: "latency", topic: topic.to_string(), phases: vec![phase] })
 }

@@ -10,7 +10,6 @@ mod connection;
 mod consume;
 mod daemon_stats;
 mod fan_out;
-mod frame;
 mod idle;
 mod latency;
 mod paced;

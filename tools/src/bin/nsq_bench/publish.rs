@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use hdrhistogram::Histogram;
+use protocol::{Frame, HEARTBEAT, OK, TopicName};
 
 use crate::args::{Common, Extent, PubArgs, Shape};
 use crate::checksum::{Tally, first_number};
-use crate::connection::{Connection, Filled, HEARTBEAT, Identify};
+use crate::connection::{Connection, Filled, identify};
 use crate::daemon_stats::Meter;
-use crate::frame::Frame;
 use crate::paced;
 use crate::progress::Progress;
 use crate::report::{Flow, Phase, Report, latency_histogram, nanoseconds};
@@ -50,7 +50,12 @@ pub(crate) struct Published {
 }
 
 /// Opens the connections of `shape` to one topic, each with its share of `extent`.
-pub(crate) fn open(common: &Common, topic: &str, shape: Shape, extent: Extent) -> Result<Vec<Publisher>> {
+pub(crate) fn open(
+    common: &Common,
+    topic: &TopicName,
+    shape: Shape,
+    extent: Extent,
+) -> Result<Vec<Publisher>> {
     let (batch, body_bytes) = (shape.batch as usize, shape.size as usize);
     let command_bytes = batch * (4 + body_bytes) + COMMAND_OVERHEAD_BYTES;
     let copies = (shape.depth as usize).div_ceil(2).min(WRITE_BYTES / command_bytes).max(1);
@@ -69,8 +74,7 @@ pub(crate) fn open_with(
 ) -> Result<Vec<Publisher>> {
     (0..connections as usize)
         .map(|index| {
-            let connection =
-                Connection::open(&common.nsqd_tcp_address, &Identify::default(), common.stall_timeout)?;
+            let connection = Connection::open(&common.nsqd_tcp_address, &identify(), common.stall_timeout)?;
             let quota =
                 commands.map_or(u64::MAX, |commands| share(commands, u64::from(connections), index as u64));
             let (template, first_number) = (template.clone(), first_number(index));
@@ -163,7 +167,7 @@ pub(crate) fn read_acks(connection: &mut Connection) -> Result<u64> {
     let mut acks = 0;
     while let Some(frame) = connection.next_frame()? {
         match frame {
-            Frame::Response(b"OK") => acks += 1,
+            Frame::Response(OK) => acks += 1,
             // Any command counts as the answer to a heartbeat, and here one is always on its way.
             Frame::Response(HEARTBEAT) => {}
             other => bail!("unexpected answer to a publish: {other:?}"),
@@ -218,7 +222,7 @@ pub(crate) fn run(common: &Common, options: &PubArgs) -> Result<Report> {
     let phase = Phase::new("pub", vec![flow], &cost, "message", count)
         .with_latency("ack", &published.ack_latency)
         .with_latency("send delay", &published.send_delay);
-    Ok(Report { command: "pub", topic, phases: vec![phase] })
+    Ok(Report { command: "pub", topic: topic.to_string(), phases: vec![phase] })
 }
 
 #[cfg(test)]

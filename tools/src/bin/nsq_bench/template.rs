@@ -1,5 +1,8 @@
 //! Publish commands that are encoded once; later only the numbers in their bodies change.
 
+use bytes::BytesMut;
+use protocol::{BODY_SIZE_BYTES, Command, TopicName, put_mpub};
+
 use crate::checksum::NUMBER_BYTES;
 
 /// Bytes at the front of a body with its number and its intended send time.
@@ -21,38 +24,33 @@ pub(crate) struct Template {
 
 impl Template {
     /// `copies` equal PUBs (`batch` 1) or MPUBs to one topic.
-    pub(crate) fn one_topic(topic: &str, batch: usize, body_bytes: usize, copies: usize) -> Self {
-        let names = std::iter::repeat_n(topic, copies);
-        Self::encode(names, batch, body_bytes)
+    pub(crate) fn one_topic(topic: &TopicName, batch: usize, body_bytes: usize, copies: usize) -> Self {
+        let body: Vec<_> = (0..body_bytes).map(filler).collect();
+        let mut command = BytesMut::new();
+        if batch == 1 {
+            Command::Pub { topic: topic.clone(), body: &body }.encode(&mut command);
+        } else {
+            put_mpub(&mut command, topic, &vec![body.as_slice(); batch]);
+        }
+        Self::new(command.repeat(copies), copies, batch, body_bytes)
     }
 
     /// A PUB for each topic. All names have the same length.
-    pub(crate) fn many_topics(topics: &[String], body_bytes: usize) -> Self {
-        Self::encode(topics.iter().map(String::as_str), 1, body_bytes)
+    pub(crate) fn many_topics(topics: &[TopicName], body_bytes: usize) -> Self {
+        let body: Vec<_> = (0..body_bytes).map(filler).collect();
+        let mut commands = BytesMut::new();
+        for topic in topics {
+            Command::Pub { topic: topic.clone(), body: &body }.encode(&mut commands);
+        }
+        Self::new(commands.to_vec(), topics.len(), 1, body_bytes)
     }
 
-    fn encode<'a>(topics: impl Iterator<Item = &'a str>, batch: usize, body_bytes: usize) -> Self {
-        let mut commands = Vec::new();
-        let (mut command_count, mut command_bytes, mut body_offset) = (0, 0, 0);
-        for topic in topics {
-            let start = commands.len();
-            if batch == 1 {
-                commands.extend_from_slice(format!("PUB {topic}\n").as_bytes());
-            } else {
-                commands.extend_from_slice(format!("MPUB {topic}\n").as_bytes());
-                commands.extend_from_slice(&length_prefix(4 + batch * (4 + body_bytes)));
-                commands.extend_from_slice(&length_prefix(batch));
-            }
-            body_offset = commands.len() - start + 4;
-            for _ in 0..batch {
-                commands.extend_from_slice(&length_prefix(body_bytes));
-                commands.extend((0..body_bytes).map(filler));
-            }
-            command_bytes = commands.len() - start;
-            command_count += 1;
-        }
+    fn new(commands: Vec<u8>, command_count: usize, batch: usize, body_bytes: usize) -> Self {
+        let command_bytes = commands.len() / command_count;
         assert_eq!(commands.len(), command_bytes * command_count, "commands have the same length");
-        let body_stride = 4 + body_bytes;
+        // Bodies, each behind its length, end a command.
+        let body_stride = BODY_SIZE_BYTES + body_bytes;
+        let body_offset = command_bytes - batch * body_stride + BODY_SIZE_BYTES;
         Self { commands, command_bytes, command_count, batch, body_offset, body_stride, body_bytes, next: 0 }
     }
 
@@ -126,11 +124,6 @@ pub(crate) fn intended_ns(body: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*stamp))
 }
 
-/// A command's length or count; the options keep every product of theirs below 2^32 or the server refuses it.
-fn length_prefix(length: usize) -> [u8; 4] {
-    u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes()
-}
-
 /// Printable bytes that compress neither to nothing nor not at all.
 #[expect(clippy::cast_possible_truncation, reason = "below 64")]
 fn filler(index: usize) -> u8 {
@@ -141,9 +134,13 @@ fn filler(index: usize) -> u8 {
 mod tests {
     use super::*;
 
+    fn name(text: &str) -> TopicName {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn a_pub_has_topic_length_and_numbered_body() {
-        let mut template = Template::one_topic("t", 1, 10, 2);
+        let mut template = Template::one_topic(&name("t"), 1, 10, 2);
         let (bytes, count) = template.take(1, 7);
         assert_eq!(count, 1);
         assert_eq!(&bytes[..10], b"PUB t\n\0\0\0\x0a");
@@ -153,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_mpub_declares_its_length_and_count() {
-        let mut template = Template::one_topic("t", 3, 8, 1);
+        let mut template = Template::one_topic(&name("t"), 3, 8, 1);
         let (bytes, count) = template.take(5, 100);
         assert_eq!(count, 1);
         assert_eq!(&bytes[..15], b"MPUB t\n\0\0\0\x28\0\0\0\x03");
@@ -165,7 +162,7 @@ mod tests {
 
     #[test]
     fn topics_come_in_turn_and_a_take_ends_with_the_turn() {
-        let topics = ["a0".to_owned(), "a1".to_owned(), "a2".to_owned()];
+        let topics = [name("a0"), name("a1"), name("a2")];
         let mut template = Template::many_topics(&topics, 1);
         template.start_at(1);
         let (bytes, count) = template.take(10, 0);
@@ -176,7 +173,7 @@ mod tests {
 
     #[test]
     fn stamps_come_back_out_of_the_body() {
-        let mut template = Template::one_topic("t", 1, 16, 4);
+        let mut template = Template::one_topic(&name("t"), 1, 16, 4);
         let (bytes, count) = template.take_stamped(3, 0, |index| 1000 + index);
         assert_eq!(count, 3);
         let bodies: Vec<_> = bytes.chunks(26).map(|command| intended_ns(&command[10..])).collect();

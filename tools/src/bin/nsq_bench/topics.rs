@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use protocol::TopicName;
 
 use crate::args::{Common, TopicsArgs};
 use crate::daemon_stats::Meter;
@@ -15,7 +16,9 @@ use crate::template::Template;
 /// The `topics` subcommand.
 pub(crate) fn run(common: &Common, options: &TopicsArgs) -> Result<Report> {
     let prefix = common.topic_name();
-    let names: Vec<_> = (0..options.topics).map(|index| format!("{prefix}_{index:06}")).collect();
+    let name = |index| format!("{prefix}_{index:06}").parse();
+    let names =
+        (0..options.topics).map(name).collect::<Result<Vec<TopicName>, _>>().context("shorten --topic")?;
     let template = Template::many_topics(&names, options.size as usize);
     let topics = u64::from(options.topics);
     let create = publish::open_with(common, &template, 1, 1, Some(topics))?;
@@ -28,7 +31,7 @@ pub(crate) fn run(common: &Common, options: &TopicsArgs) -> Result<Report> {
         publisher.template.start_at(index * step);
     }
     let turns = measure(common, options, "topics, round robin", "message", publishers, quota)?;
-    Ok(Report { command: "topics", topic: prefix, phases: vec![create, turns] })
+    Ok(Report { command: "topics", topic: prefix.to_string(), phases: vec![create, turns] })
 }
 
 fn measure(
