@@ -138,7 +138,11 @@ impl Consumer<'_> {
         loop {
             let messages = self.goal.messages();
             let done = self.channel_done.load(Ordering::Relaxed);
-            if done >= messages || run.has_failed() {
+            if run.has_failed() {
+                // The cause is told elsewhere; a closing that fails too would hide it.
+                return Ok(consumed);
+            }
+            if done >= messages {
                 break;
             }
             if self.connection.fill()? == Filled::TimedOut {
