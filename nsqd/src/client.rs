@@ -56,8 +56,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(id: u64, remote_address: String, remote_ip: &str, connected_unix: i64) -> Arc<Self> {
-        let identity =
-            Identity { client_id: remote_ip.to_owned(), hostname: remote_ip.to_owned(), ..Identity::default() };
+        let identity = Identity {
+            client_id: remote_ip.to_owned(),
+            hostname: remote_ip.to_owned(),
+            ..Identity::default()
+        };
         Arc::new(Self {
             id,
             remote_address,
@@ -123,7 +126,8 @@ impl Client {
 
     /// Messages that it published, by topic name.
     pub(crate) fn published(&self) -> Vec<(TopicName, u64)> {
-        let mut counts: Vec<_> = self.published.lock().iter().map(|(topic, count)| (topic.clone(), *count)).collect();
+        let mut counts: Vec<_> =
+            self.published.lock().iter().map(|(topic, count)| (topic.clone(), *count)).collect();
         counts.sort_unstable();
         counts
     }

@@ -12,3 +12,9 @@ pub(crate) fn unix_ns() -> u64 {
 pub(crate) fn unix_seconds() -> i64 {
     i64::try_from(unix_ns() / 1_000_000_000).unwrap_or(i64::MAX)
 }
+
+/// A clock that only rises, in ns since the first call. For deadlines that do not outlive the process.
+pub(crate) fn mono_ns() -> u64 {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}

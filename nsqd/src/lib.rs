@@ -1,11 +1,23 @@
 //! The queue daemon.
 
+mod run;
+
+mod listen;
 mod nsqd;
 pub mod options;
+mod workers;
+
+mod http;
+mod tcp;
+
+mod client;
+mod timers;
+
+mod topic;
 
 mod channel;
-mod client;
+
 mod clock;
 pub mod log;
-mod timers;
-mod topic;
+
+pub use run::run;

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::{client::Client, clock, options::Start, topic::Topics};
+use crate::{client::Client, clock, options::Start, tcp, topic::Topics};
 
 /// Topics, clients and settings.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Nsqd {
     pub(crate) start: Start,
     pub(crate) topics: Arc<Topics>,
     pub(crate) clients: Clients,
+    /// Limits and defaults of TCP connections.
+    pub(crate) tcp: Arc<tcp::Settings>,
     pub(crate) hostname: String,
     pub(crate) start_unix: i64,
     /// The bound port; −1 for a unix socket.
@@ -27,10 +29,17 @@ pub(crate) struct Nsqd {
 }
 
 impl Nsqd {
-    pub(crate) fn new(start: Start, topics: Arc<Topics>, hostname: String, tcp_port: i32, http_port: i32) -> Arc<Self> {
+    pub(crate) fn new(
+        start: Start,
+        topics: Arc<Topics>,
+        hostname: String,
+        tcp_port: i32,
+        http_port: i32,
+    ) -> Arc<Self> {
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
-        Arc::new(Self { start, topics, clients, hostname, start_unix, tcp_port, http_port })
+        let tcp = Arc::new(tcp::Settings::new(&start.options));
+        Arc::new(Self { start, topics, clients, tcp, hostname, start_unix, tcp_port, http_port })
     }
 
     /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.

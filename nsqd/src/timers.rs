@@ -55,7 +55,8 @@ impl Timers {
             for channel in channels {
                 channel.on_deadline(now);
             }
-            let sleep = next.map_or(SLEEP_MAX, |next| Duration::from_nanos(next.saturating_sub(now)).min(SLEEP_MAX));
+            let sleep =
+                next.map_or(SLEEP_MAX, |next| Duration::from_nanos(next.saturating_sub(now)).min(SLEEP_MAX));
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}
                 () = self.earlier.notified() => {}

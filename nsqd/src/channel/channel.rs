@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering, fence},
+        atomic::{AtomicU32, AtomicUsize, Ordering, fence},
     },
 };
 
@@ -78,6 +78,8 @@ pub(crate) struct Channel {
     me: Weak<Channel>,
     setup: Setup,
     line: AtomicUsize,
+    /// Copy of the epoch, to be read without the lock.
+    epoch: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -133,7 +135,13 @@ impl Channel {
             changed: true,
             low_segment_tail: 0,
         };
-        Arc::new_cyclic(|me| Self { me: me.clone(), setup, line: AtomicUsize::new(0), inner: Mutex::new(inner) })
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            setup,
+            line: AtomicUsize::new(0),
+            epoch: AtomicU32::new(0),
+            inner: Mutex::new(inner),
+        })
     }
 
     pub(crate) fn name(&self) -> &ChannelName {
@@ -161,7 +169,12 @@ impl Channel {
     }
 
     /// Removes a consumer. What it had in flight is delivered again, at once. Returns how many consumers are left.
-    pub(crate) fn leave(&self, client: &Client, epoch: u32, in_flight: impl Iterator<Item = Pending>) -> usize {
+    pub(crate) fn leave(
+        &self,
+        client: &Client,
+        epoch: u32,
+        in_flight: impl Iterator<Item = Pending>,
+    ) -> usize {
         let mut inner = self.inner.lock();
         inner.consumers.retain(|consumer| consumer.id != client.id);
         self.leave_line(&mut inner, client);
@@ -172,6 +185,10 @@ impl Channel {
             inner.changed = true;
         }
         let left = inner.consumers.len();
+        if left == 0 && self.setup.name.is_ephemeral() {
+            // Nobody may join what is about to be removed.
+            inner.exiting = true;
+        }
         self.wake_line(inner);
         left
     }
@@ -328,7 +345,7 @@ impl Channel {
 
     /// The present epoch.
     pub(crate) fn epoch(&self) -> u32 {
-        self.inner.lock().epoch
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// Whether a message is in flight to any consumer. For the text of an error.
@@ -343,6 +360,7 @@ impl Channel {
         let fan_out = self.fan_out();
         inner.state.empty(fan_out);
         inner.epoch = inner.epoch.wrapping_add(1);
+        self.epoch.store(inner.epoch, Ordering::Release);
         inner.changed = true;
         for consumer in &inner.consumers {
             consumer.in_flight_count.store(0, Ordering::Relaxed);

@@ -44,7 +44,8 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let words = self.window.words();
-        let bytes = 8 * (10 + words.len() + 2 * self.skipped.len() + 2 * self.requeued.len() + 3 * self.deferred.len());
+        let bytes = 8
+            * (10 + words.len() + 2 * self.skipped.len() + 2 * self.requeued.len() + 3 * self.deferred.len());
         let mut out = Vec::with_capacity(bytes);
         let mut put = |word: u64| out.extend_from_slice(&word.to_le_bytes());
         put(u64::from_le_bytes(MAGIC));
@@ -99,8 +100,11 @@ impl Checkpoint {
         let skipped = list(2)?.as_chunks().0.iter().map(|[from, to]| (*from, *to)).collect();
         let attempts = |word: u64| u16::try_from(word).unwrap_or(u16::MAX);
         let requeued = list(2)?;
-        let requeued =
-            requeued.as_chunks().0.iter().map(|[seq, tries]| Pending { seq: *seq, attempts: attempts(*tries) });
+        let requeued = requeued
+            .as_chunks()
+            .0
+            .iter()
+            .map(|[seq, tries]| Pending { seq: *seq, attempts: attempts(*tries) });
         let requeued = requeued.collect();
         let deferred = list(3)?;
         let deferred = deferred.as_chunks().0.iter().map(|[deadline, seq, tries]| Deferred {

@@ -88,13 +88,18 @@ impl State {
             current: None,
             warmed: 0,
         };
-        let mut listed: Vec<u64> =
-            requeued.iter().map(|pending| pending.seq).chain(deferred.iter().map(|deferred| deferred.seq)).collect();
+        let mut listed: Vec<u64> = requeued
+            .iter()
+            .map(|pending| pending.seq)
+            .chain(deferred.iter().map(|deferred| deferred.seq))
+            .collect();
         listed.sort_unstable();
         listed.dedup();
         let open = |seq: u64| seq < cursor && !state.window.is_acknowledged(seq);
         let in_flight = state.window.outstanding(cursor).filter(|seq| listed.binary_search(seq).is_err());
-        let requeued = in_flight.map(|seq| Pending { seq, attempts: 1 }).chain(requeued.into_iter().filter(|p| open(p.seq)));
+        let requeued = in_flight
+            .map(|seq| Pending { seq, attempts: 1 })
+            .chain(requeued.into_iter().filter(|p| open(p.seq)));
         let requeued: VecDeque<Pending> = requeued.collect();
         let deferred = deferred.into_iter().filter(|d| open(d.seq)).map(Reverse).collect();
         (state.requeued, state.deferred) = (requeued, deferred);
@@ -106,7 +111,8 @@ impl State {
     fn check(&self) {
         debug_assert!(self.window.low_water() <= self.cursor);
         debug_assert!(
-            self.in_flight + (self.requeued.len() + self.deferred.len()) as u64 <= self.cursor - self.window.low_water(),
+            self.in_flight + (self.requeued.len() + self.deferred.len()) as u64
+                <= self.cursor - self.window.low_water(),
             "a message is in two places"
         );
     }
@@ -206,7 +212,14 @@ impl State {
         }
     }
 
-    fn take_fresh(&mut self, log: &Log, fan_out: u64, now_unix_ns: u64, left: &mut Budget, parcels: &mut Vec<Parcel>) {
+    fn take_fresh(
+        &mut self,
+        log: &Log,
+        fan_out: u64,
+        now_unix_ns: u64,
+        left: &mut Budget,
+        parcels: &mut Vec<Parcel>,
+    ) {
         while left.messages != 0 && left.bytes != 0 && self.cursor < fan_out {
             if let Some(to) = self.skips.pass(self.cursor) {
                 self.pass(to);
@@ -253,7 +266,8 @@ impl State {
             return None;
         }
         let segment = Arc::clone(segment);
-        let index = u32::try_from(self.cursor - segment.base()).expect("a segment has less than 2^32 messages");
+        let index =
+            u32::try_from(self.cursor - segment.base()).expect("a segment has less than 2^32 messages");
         if self.warmed <= self.cursor && WARM_MESSAGES < limit - self.cursor {
             log.warm(&segment, index);
             self.warmed = self.cursor + WARM_MESSAGES;
@@ -336,7 +350,8 @@ impl State {
         let ahead = fan_out.saturating_sub(self.cursor);
         let deferred_ahead = log.deferred_between(self.cursor, fan_out, now_unix_ns);
         let dropped = self.skips.count();
-        let due = self.deferred.iter().filter(|deferred| deferred.0.deadline_unix_ns <= now_unix_ns).count() as u64;
+        let due =
+            self.deferred.iter().filter(|deferred| deferred.0.deadline_unix_ns <= now_unix_ns).count() as u64;
         Counts {
             depth: ahead.saturating_sub(deferred_ahead + dropped) + self.requeued.len() as u64 + due,
             deferred: self.deferred.len() as u64 - due + deferred_ahead,

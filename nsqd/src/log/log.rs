@@ -90,7 +90,13 @@ pub(super) struct Found {
 }
 
 impl Log {
-    pub(super) fn new(place: Place, storage: Storage, segment_bytes_max: u32, node_id: NodeId, found: Found) -> Arc<Self> {
+    pub(super) fn new(
+        place: Place,
+        storage: Storage,
+        segment_bytes_max: u32,
+        node_id: NodeId,
+        found: Found,
+    ) -> Arc<Self> {
         let tail = found.segments.back().map_or(0, |segment| segment.tail());
         let given = found.segments.iter().rev().take(2).flat_map(|segment| {
             [Some(MessageId::from_u64(segment.id_floor())), segment.last_id()].into_iter().flatten()
@@ -185,7 +191,10 @@ impl Log {
     fn look_ahead(&self, appender: &mut Appender) {
         let Some(writer) = &appender.writer else { return };
         let (end, capacity) = (writer.end(), writer.segment().capacity());
-        if appender.populated < capacity && appender.populated < end + POPULATE_BYTES / 2 && self.place != Place::Memory {
+        if appender.populated < capacity
+            && appender.populated < end + POPULATE_BYTES / 2
+            && self.place != Place::Memory
+        {
             let from = appender.populated.max(end);
             appender.populated = from + POPULATE_BYTES;
             self.storage.populate_write(writer.segment(), from, POPULATE_BYTES);
@@ -330,7 +339,9 @@ impl Log {
         let local = |segment: &Segment, seq: u64| {
             u32::try_from(seq.saturating_sub(segment.base())).unwrap_or(u32::MAX)
         };
-        within.map(|segment| segment.deferred_between(local(segment, from), local(segment, to), now_unix_ns)).sum()
+        within
+            .map(|segment| segment.deferred_between(local(segment, from), local(segment, to), now_unix_ns))
+            .sum()
     }
 
     /// Drops segments that nobody needs, wherever they stand, except the one that is written to.
@@ -431,7 +442,8 @@ impl Log {
         }
         let spares = std::mem::take(&mut appender.spares);
         let ready = std::mem::replace(&mut appender.next, Next::None);
-        let mut unused: Vec<_> = spares.iter().filter_map(|segment| segment.path().map(Path::to_owned)).collect();
+        let mut unused: Vec<_> =
+            spares.iter().filter_map(|segment| segment.path().map(Path::to_owned)).collect();
         if let Next::Ready(blank) = &ready {
             unused.extend(blank.path().map(Path::to_owned));
         }

@@ -116,8 +116,11 @@ fn without_overlaps(sorted: Vec<Segment>) -> VecDeque<Arc<Segment>> {
     for segment in sorted {
         let overlaps = kept.back().is_some_and(|last| segment.base() < last.tail());
         if overlaps && let Some(last) = kept.pop_back() {
-            let (better, other) =
-                if segment.tail() <= last.tail() { (last, Arc::new(segment)) } else { (Arc::new(segment), last) };
+            let (better, other) = if segment.tail() <= last.tail() {
+                (last, Arc::new(segment))
+            } else {
+                (Arc::new(segment), last)
+            };
             error!(used = ?better.path(), ignored = ?other.path(), "two segments hold the same messages");
             kept.push_back(better);
         } else {

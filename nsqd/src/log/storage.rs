@@ -84,7 +84,10 @@ impl Storage {
     /// Removes the file of a segment that nobody needs.
     pub(super) fn remove(&self, segment: Arc<Segment>) {
         match self.tx.try_send(Request::Remove(segment)) {
-            Err(TrySendError::Full(Request::Remove(segment)) | TrySendError::Disconnected(Request::Remove(segment))) => {
+            Err(
+                TrySendError::Full(Request::Remove(segment))
+                | TrySendError::Disconnected(Request::Remove(segment)),
+            ) => {
                 remove(&segment);
             }
             _ => {}

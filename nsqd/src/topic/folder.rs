@@ -159,7 +159,8 @@ mod tests {
         for name in names {
             Folder::of(data_path.path(), &TopicName::parse(name.as_bytes()).unwrap()).create().unwrap();
         }
-        let found: Vec<String> = Scan::of(data_path.path()).unwrap().topics.iter().map(ToString::to_string).collect();
+        let found: Vec<String> =
+            Scan::of(data_path.path()).unwrap().topics.iter().map(ToString::to_string).collect();
         let mut expected: Vec<String> = names.iter().map(ToString::to_string).collect();
         expected.sort();
         assert_eq!(found, expected);

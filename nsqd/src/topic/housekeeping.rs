@@ -31,7 +31,13 @@ pub(crate) struct Housekeeping {
 
 impl Housekeeping {
     pub(crate) fn new(storage: Storage, data_path: PathBuf, interval: Duration) -> Arc<Self> {
-        Arc::new(Self { storage, data_path, interval, dirty: Mutex::default(), is_scheduled: AtomicBool::new(false) })
+        Arc::new(Self {
+            storage,
+            data_path,
+            interval,
+            dirty: Mutex::default(),
+            is_scheduled: AtomicBool::new(false),
+        })
     }
 
     /// Has `topic` looked after within the interval.

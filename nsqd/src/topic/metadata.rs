@@ -71,7 +71,10 @@ mod tests {
             std::fs::write(data_path.path().join(FILE), text).unwrap();
             Metadata::read(data_path.path()).map(|metadata| metadata.topics.map_or(0, |topics| topics.len()))
         };
-        assert_eq!(check(r#"{"topics":[{"name":"s","paused":true,"channels":null}],"version":"1.3.0"}"#), Ok(1));
+        assert_eq!(
+            check(r#"{"topics":[{"name":"s","paused":true,"channels":null}],"version":"1.3.0"}"#),
+            Ok(1)
+        );
         assert_eq!(check(r#"{"topics":[{"channels":[{"name":"c"}],"name":"s","more":1}]}"#), Ok(1));
         assert_eq!(check(r#"{"topics":null,"version":"1.3.0"}"#), Ok(0));
         assert_eq!(check("{}"), Ok(0));

@@ -333,9 +333,15 @@ impl Topic {
     /// Deletes a channel: its consumers are disconnected, its messages dropped. Returns how many channels are left,
     /// or `None` if there was no such channel.
     pub(crate) fn delete_channel(&self, name: &str) -> Option<usize> {
+        self.remove_channel(&self.channel(name)?)
+    }
+
+    /// Like [`Topic::delete_channel`], but not another channel that has taken the name meanwhile.
+    pub(crate) fn remove_channel(&self, channel: &Arc<Channel>) -> Option<usize> {
         let mut inner = self.inner.write();
-        let at = inner.channels.binary_search_by(|channel| channel.name().as_str().cmp(name)).ok()?;
+        let at = inner.channels.iter().position(|present| Arc::ptr_eq(present, channel))?;
         let channel = inner.channels.remove(at);
+        let name = channel.name();
         info!("TOPIC({}): deleting channel {name}", self.name);
         channel.exit();
         if let Err(cause) = channel.remove_file() {

@@ -159,7 +159,9 @@ impl Topics {
                     remove_folder(&folder);
                 }
             }
-            Err(cause) => error!(topic = name, %cause, "cannot take the folder of a deleted topic out of use"),
+            Err(cause) => {
+                error!(topic = name, %cause, "cannot take the folder of a deleted topic out of use")
+            }
         }
         true
     }
@@ -240,7 +242,10 @@ impl Topics {
     /// How many topics could not write all of it; each is logged.
     pub(crate) fn close(&self) -> Result<(), usize> {
         self.exiting.store(true, Ordering::Release);
-        info!("NSQ: persisting topic/channel metadata to {}", self.environment.data_path.join("nsqd.dat").display());
+        info!(
+            "NSQ: persisting topic/channel metadata to {}",
+            self.environment.data_path.join("nsqd.dat").display()
+        );
         self.rewrite();
         info!("NSQ: closing topics");
         let mut failed = 0;

@@ -86,7 +86,9 @@ impl Region {
         assert!(start <= end && end <= self.published.load().end, "only published bytes are read");
         // SAFETY: below the published end nothing is stored again while the region exists (rules 2 and 3), and
         // the published end never exceeds the mapping.
-        unsafe { std::slice::from_raw_parts(self.mapping.as_ptr().add(start as usize), (end - start) as usize) }
+        unsafe {
+            std::slice::from_raw_parts(self.mapping.as_ptr().add(start as usize), (end - start) as usize)
+        }
     }
 
     /// Slot of a published message.

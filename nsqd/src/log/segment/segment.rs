@@ -12,7 +12,9 @@ use std::{
 use protocol::{FRAME_PREFIX_BYTES, MESSAGE_FRAME_HEADER_BYTES, MessageId};
 
 use super::{
-    format::{Header, LIVE_OFFSET, SEALED, SEALED_OFFSET, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SLOT_BYTES, Slot},
+    format::{
+        Header, LIVE_OFFSET, SEALED, SEALED_OFFSET, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SLOT_BYTES, Slot,
+    },
     mapping::Mapping,
     published::Extent,
     region::{self, Region},
@@ -229,7 +231,8 @@ impl Segment {
     #[cold]
     fn regular_until(self: &Arc<Self>, index: u32, last: u32) -> Result<u32, Next> {
         if let Ok(at) = self.damaged.binary_search(&index) {
-            let run = self.damaged[at..].iter().zip(index..last).take_while(|(damaged, index)| *damaged == index);
+            let run =
+                self.damaged[at..].iter().zip(index..last).take_while(|(damaged, index)| *damaged == index);
             return Err(Next::Damaged(u32::try_from(run.count()).expect("less than last")));
         }
         let slot = self.region.slot(index);
@@ -238,7 +241,8 @@ impl Segment {
             let run = self.run(index, index + 1, start, self.frame_end(index));
             return Err(Next::Deferred { deadline_unix_ns: self.deadline(start), run });
         }
-        let special = |at: &u32| self.region.slot(*at).is_deferred() || self.damaged.binary_search(at).is_ok();
+        let special =
+            |at: &u32| self.region.slot(*at).is_deferred() || self.damaged.binary_search(at).is_ok();
         Ok((index + 1..last).find(special).unwrap_or(last))
     }
 
@@ -429,7 +433,8 @@ impl Recovered {
         found.cut_unfinished_batch(promised, slot_at);
         if found.extent.count < promised {
             // The last messages are damaged; they keep their seqs.
-            found.extent = Extent { count: promised, end: found.extent.end.max(live.end.min(image_bytes(image))) };
+            found.extent =
+                Extent { count: promised, end: found.extent.end.max(live.end.min(image_bytes(image))) };
         }
         found
     }

@@ -102,7 +102,8 @@ impl Writer {
     /// Whether `messages` messages with `body_bytes` bytes of bodies in all fit in.
     #[inline]
     pub fn has_room(&self, messages: usize, body_bytes: usize, deferred: bool) -> bool {
-        Self::bytes_for(messages, body_bytes, deferred) <= self.segment.region().free_bytes(&self.token) as usize
+        Self::bytes_for(messages, body_bytes, deferred)
+            <= self.segment.region().free_bytes(&self.token) as usize
     }
 
     /// Bytes that such a batch takes.

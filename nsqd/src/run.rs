@@ -1,0 +1,239 @@
+//! The life of the daemon: lock, bind, open, serve, stop.
+
+use std::{
+    fs::File,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use protocol::NodeId;
+use rustix::fs::{FlockOperation, flock};
+use tokio::runtime::Builder;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    http,
+    listen::{self, Accepted, Listener},
+    log::StorageThread,
+    nsqd::Nsqd,
+    options::Start,
+    tcp,
+    timers::Timers,
+    topic::{Environment, Housekeeping, Topics},
+    workers::Workers,
+};
+
+/// How long connections may take to end when the daemon stops.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Why the daemon cannot start; the text of the FATAL line.
+type Failure = String;
+
+/// Runs nsqd until a signal stops it. The log is set up.
+pub fn run(start: Start, hostname: String) -> ExitCode {
+    match Daemon::start(start, hostname).and_then(Daemon::serve) {
+        Ok(code) => code,
+        Err(failure) => daemon::log::fatal(&failure),
+    }
+}
+
+struct Daemon {
+    /// Held as long as the process uses the data path.
+    lock: File,
+    nsqd: Arc<Nsqd>,
+    storage: StorageThread,
+    timers: Arc<Timers>,
+    tcp: Listener,
+    http: Option<Listener>,
+}
+
+impl Daemon {
+    fn start(start: Start, hostname: String) -> Result<Self, Failure> {
+        let instantiate = |cause: String| format!("failed to instantiate nsqd - {cause}");
+        let options = &start.options;
+        let lock = lock(&options.data_path).map_err(instantiate)?;
+        info!("{}", daemon::version::line("nsqd"));
+        info!("ID: {}", options.node_id);
+        let node_id = NodeId::new(options.node_id.into()).map_err(|error| instantiate(error.to_string()))?;
+        let tcp = Listener::bind(&options.tcp_address).map_err(instantiate)?;
+        let http = options.http_address.as_ref().map(Listener::bind).transpose().map_err(instantiate)?;
+        let storage = StorageThread::start().map_err(|error| instantiate(error.to_string()))?;
+        let timers = Arc::new(Timers::default());
+        let (handle, data_path) = (storage.handle(), options.data_path.clone());
+        let was_clean = CleanMark::take(&data_path);
+        let environment = Arc::new(Environment {
+            housekeeping: Housekeeping::new(handle.clone(), data_path.clone(), options.sync_timeout),
+            storage: handle,
+            timers: Arc::clone(&timers),
+            data_path,
+            segment_bytes_max: u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX),
+            node_id,
+            sync_every: options.sync_every,
+            ephemeral_depth_max: options.mem_queue_size,
+            verify: !was_clean,
+            numbers: AtomicU64::new(0),
+        });
+        let topics = Topics::open(environment)
+            .map_err(|error| format!("failed to load metadata - {}", chain(&error)))?;
+        info!("NSQ: persisting topic/channel metadata to {}", options.data_path.join("nsqd.dat").display());
+        topics.rewrite();
+        let (tcp_port, http_port) = (tcp.port(), http.as_ref().map_or(0, Listener::port));
+        let nsqd = Nsqd::new(start, topics, hostname, tcp_port, http_port);
+        Ok(Self { lock, nsqd, storage, timers, tcp, http })
+    }
+
+    fn serve(self) -> Result<ExitCode, Failure> {
+        let Self { lock, nsqd, storage, timers, tcp, http } = self;
+        let failed = |error: std::io::Error| format!("cannot start threads - {error}");
+        let count = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = Workers::start(count).map_err(failed)?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        runtime.block_on(async {
+            let signal = daemon::signals::shutdown_signal().map_err(failed)?;
+            let (stop_tcp, stop_http) = (CancellationToken::new(), CancellationToken::new());
+            let (tcp_tasks, http_tasks) = (TaskTracker::new(), TaskTracker::new());
+            let (tcp_name, http_name) = (tcp.name(), http.as_ref().map(Listener::name));
+            info!("TCP: listening on {tcp_name}");
+            let accept_tcp =
+                tcp.accept(|accepted| spawn_tcp(&workers, &tcp_tasks, &nsqd, accepted, &stop_tcp));
+            let accept_http = async {
+                match http {
+                    Some(http) => {
+                        info!("HTTP: listening on {}", http.name());
+                        http.accept(|accepted| spawn_http(&workers, &http_tasks, &nsqd, accepted, &stop_http))
+                            .await
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            // Polled in this order: the line about TCP comes before that about HTTP.
+            let stopped = {
+                tokio::pin!(accept_tcp, accept_http);
+                tokio::select! {
+                    name = signal => Ok(name),
+                    failed = &mut accept_tcp => Err(failed),
+                    failed = &mut accept_http => Err(failed),
+                    () = timers.run() => Ok("timers"),
+                }
+            };
+            info!("TCP: closing {tcp_name}");
+            stop_tcp.cancel();
+            finish(&tcp_tasks, "TCP").await;
+            if let Some(name) = http_name {
+                info!("HTTP: closing {name}");
+            }
+            stop_http.cancel();
+            finish(&http_tasks, "HTTP").await;
+            stopped.map(drop).or_else(|result| result.map_err(|error| format!("listener failed - {error}")))
+        })?;
+        let closed = nsqd.topics.close();
+        info!("NSQ: stopping subsystems");
+        workers.stop();
+        storage.stop();
+        if closed.is_ok() {
+            CleanMark::leave(&nsqd.start.options.data_path);
+        }
+        drop(lock);
+        info!("NSQ: bye");
+        Ok(if closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+async fn finish(tasks: &TaskTracker, what: &str) {
+    tasks.close();
+    if tokio::time::timeout(STOP_GRACE, tasks.wait()).await.is_err() {
+        warn!("{what}: {} connections did not end in time", tasks.len());
+    }
+}
+
+fn spawn_tcp(
+    workers: &Workers,
+    tasks: &TaskTracker,
+    nsqd: &Arc<Nsqd>,
+    accepted: Accepted,
+    stop: &CancellationToken,
+) {
+    let (nsqd, stop, peer) = (Arc::clone(nsqd), stop.clone(), accepted.peer());
+    let settings = Arc::clone(&nsqd.tcp);
+    workers.spawn(tasks, async move {
+        match accepted {
+            Accepted::Tcp(stream, _) => {
+                let Ok(stream) = listen::into_tcp(stream) else { return };
+                tcp::serve(nsqd, settings, stream, peer, stop).await;
+            }
+            Accepted::Unix(stream) => {
+                let Ok(stream) = listen::into_unix(stream) else { return };
+                tcp::serve(nsqd, settings, stream, peer, stop).await;
+            }
+        }
+    });
+}
+
+fn spawn_http(
+    workers: &Workers,
+    tasks: &TaskTracker,
+    nsqd: &Arc<Nsqd>,
+    accepted: Accepted,
+    stop: &CancellationToken,
+) {
+    let (nsqd, stop, (peer, _)) = (Arc::clone(nsqd), stop.clone(), accepted.peer());
+    workers.spawn(tasks, async move {
+        match accepted {
+            Accepted::Tcp(stream, _) => {
+                let Ok(stream) = listen::into_tcp(stream) else { return };
+                http::serve(nsqd, stream, peer, stop).await;
+            }
+            Accepted::Unix(stream) => {
+                let Ok(stream) = listen::into_unix(stream) else { return };
+                http::serve(nsqd, stream, peer, stop).await;
+            }
+        }
+    });
+}
+
+/// Locks the folder itself, as NSQ does, so that neither opens what the other uses.
+fn lock(data_path: &Path) -> Result<File, Failure> {
+    let path = data_path.display();
+    let folder = File::open(data_path)
+        .map_err(|error| format!("failed to lock data-path: open {path}: {}", listen::cause(&error)))?;
+    if !folder.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(format!("failed to lock data-path: {path} is not a directory"));
+    }
+    flock(&folder, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+        let cause = listen::cause(&error.into());
+        format!("failed to lock data-path: cannot flock directory {path} - {cause} (possibly in use by another instance of nsqd)")
+    })?;
+    Ok(folder)
+}
+
+/// A file that is there while the data path is as an orderly stop left it.
+struct CleanMark;
+
+impl CleanMark {
+    const FILE: &str = "nsqd.clean";
+
+    /// Whether the last stop was orderly. From here on it was not.
+    fn take(data_path: &Path) -> bool {
+        std::fs::remove_file(data_path.join(Self::FILE)).is_ok()
+    }
+
+    fn leave(data_path: &Path) {
+        if let Err(cause) = File::create(data_path.join(Self::FILE)) {
+            warn!(%cause, "the next start checks all data, since it cannot be noted that this stop was orderly");
+        }
+    }
+}
+
+/// An error and what caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
+}

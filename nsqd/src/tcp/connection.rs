@@ -1,0 +1,316 @@
+//! The task of one connection: its socket, its deadlines, and when to read and write.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use protocol::{ProtocolError, check_magic, put_error};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{Instant, Sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::{
+    input::{Input, Read},
+    session::{Now, RESPONSES_MAX, Session, Step},
+    settings::Settings,
+};
+use crate::{clock, nsqd::Nsqd};
+
+/// How long a new connection may take to say which protocol it speaks.
+const MAGIC_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the last bytes may take, and what the client still sends is read, before the socket is closed: unread
+/// input would turn the close into a reset, which can destroy the error frame on its way.
+const LINGER: Duration = Duration::from_secs(1);
+/// Turns of the loop before others on the same worker get theirs.
+const TURNS_MAX: usize = 32;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The client closed it.
+    Client,
+    /// The client sent nothing for two heartbeat intervals.
+    Silent,
+    /// The client did not read for a heartbeat interval.
+    Stuck,
+    /// A command was wrong; the error frame is in the output.
+    Error,
+    /// The socket failed.
+    Socket,
+    /// Its channel was deleted, or the daemon stops.
+    Daemon,
+}
+
+impl End {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Client => "closed by the client",
+            Self::Silent => "no command for two heartbeat intervals",
+            Self::Stuck => "the client does not read",
+            Self::Error => "a command was refused",
+            Self::Socket => "the connection broke",
+            Self::Daemon => "channel deleted or daemon stopping",
+        }
+    }
+}
+
+/// Serves one client until it leaves, is wrong, or `stop` is cancelled.
+pub(crate) async fn serve<S>(
+    nsqd: Arc<Nsqd>,
+    settings: Arc<Settings>,
+    mut stream: S,
+    peer: (String, String),
+    stop: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (address, ip) = peer;
+    let mut magic = [0; 4];
+    let read = tokio::select! {
+        read = timeout(MAGIC_TIMEOUT, stream.read_exact(&mut magic)) => read,
+        () = stop.cancelled() => return,
+    };
+    if !matches!(read, Ok(Ok(_))) {
+        // A probe that connects and closes is nobody's business.
+        tracing::debug!(client = %address, "closed before the protocol magic");
+        return;
+    }
+    if let Err(error) = check_magic(magic) {
+        info!(client = %address, "bad protocol magic {:?}", String::from_utf8_lossy(&magic));
+        refuse(&mut stream, &error).await;
+        return;
+    }
+    info!("TCP: new client({address})");
+    let client = nsqd.clients.add(address, &ip);
+    let session = Session::new(Arc::clone(&nsqd), Arc::clone(&client), settings);
+    let mut connection = Connection::new(stream, session);
+    let end = tokio::select! {
+        end = std::future::poll_fn(|context| connection.poll(context)) => end,
+        () = stop.cancelled() => End::Daemon,
+    };
+    connection.session.end();
+    nsqd.clients.remove(&client);
+    info!("client({}) disconnected: {}", client.remote_address, end.reason());
+    connection.session.output.cancel_runs();
+    if matches!(end, End::Error | End::Silent | End::Client) {
+        let finished = timeout(LINGER, connection.finish(end)).await;
+        tracing::trace!(?finished, "lingered");
+    }
+}
+
+async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), error: &ProtocolError) {
+    let mut frame = bytes::BytesMut::new();
+    put_error(&mut frame, error);
+    // The client is wrong and may be gone: nothing more can be done for it.
+    let _ = timeout(LINGER, async {
+        stream.write_all(&frame).await?;
+        stream.shutdown().await?;
+        drain(stream).await
+    })
+    .await;
+}
+
+/// Reads what still comes, to nowhere.
+async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
+    let mut nowhere = [0; 4096];
+    while stream.read(&mut nowhere).await? != 0 {}
+    Ok(())
+}
+
+struct Connection<S> {
+    stream: S,
+    session: Session,
+    input: Input,
+    /// Bytes are there that were not executed, since responses had to be written first.
+    is_held: bool,
+    /// Armed for the earliest deadline, or earlier.
+    sleep: Pin<Box<Sleep>>,
+    armed_ns: u64,
+    identified: u32,
+    next_heartbeat_ns: u64,
+    read_deadline_ns: u64,
+    write_deadline_ns: u64,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    fn new(stream: S, session: Session) -> Self {
+        let mut connection = Self {
+            stream,
+            session,
+            input: Input::default(),
+            is_held: false,
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            armed_ns: 0,
+            identified: 0,
+            next_heartbeat_ns: 0,
+            read_deadline_ns: 0,
+            write_deadline_ns: u64::MAX,
+        };
+        connection.restart_timers(clock::mono_ns());
+        connection
+    }
+
+    fn interval_ns(&self) -> Option<u64> {
+        let interval = self.session.agreed.heartbeat_interval?;
+        Some(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn restart_timers(&mut self, now_ns: u64) {
+        self.next_heartbeat_ns =
+            self.interval_ns().map_or(u64::MAX, |interval| now_ns.saturating_add(interval));
+        self.restart_reading(now_ns);
+    }
+
+    fn restart_reading(&mut self, now_ns: u64) {
+        self.read_deadline_ns =
+            self.interval_ns().map_or(u64::MAX, |ns| now_ns.saturating_add(ns.saturating_mul(2)));
+    }
+
+    /// One turn after the other until there is nothing to do but wait.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        self.session.client.register(context.waker());
+        for _ in 0..TURNS_MAX {
+            let now = Now { ns: clock::mono_ns(), unix_ns: clock::unix_ns() };
+            if self.session.client.is_closed() {
+                return Poll::Ready(End::Daemon);
+            }
+            if let Some(end) = self.on_time(now) {
+                return Poll::Ready(end);
+            }
+            let is_woken = self.session.client.take_woken();
+            let read = match self.poll_read(context, now) {
+                Ok(read) => read,
+                Err(end) => return Poll::Ready(end),
+            };
+            if is_woken {
+                self.session.on_wake();
+            }
+            let delivered = self.session.deliver(now);
+            let written = match self.poll_write(context, now) {
+                Ok(written) => written,
+                Err(end) => return Poll::Ready(end),
+            };
+            if !read && !delivered && !written {
+                self.session.output.shrink();
+                return self.wait(context);
+            }
+        }
+        // Still busy: the others on this worker get their turn, then this goes on.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether bytes were executed.
+    fn poll_read(&mut self, context: &mut Context<'_>, now: Now) -> Result<bool, End> {
+        if RESPONSES_MAX <= self.session.output.small_bytes() {
+            return Ok(false);
+        }
+        let session = &mut self.session;
+        let execute = |bytes: &[u8]| {
+            let (consumed, step) = session.execute(bytes, now);
+            (consumed, (consumed, step))
+        };
+        let (consumed, step) = if self.is_held {
+            self.input.consume(execute)
+        } else {
+            match self.input.poll_read(Pin::new(&mut self.stream), context, execute) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(Read::Bytes(result))) => result,
+                Poll::Ready(Ok(Read::End)) => {
+                    self.session.cut(self.input.rest());
+                    return Err(End::Client);
+                }
+                Poll::Ready(Err(_)) => return Err(End::Socket),
+            }
+        };
+        self.is_held = step == Step::Write;
+        if self.identified != self.session.identified {
+            self.identified = self.session.identified;
+            self.restart_timers(now.ns);
+        } else if consumed != 0 {
+            self.restart_reading(now.ns);
+        }
+        match step {
+            Step::Read | Step::Write => Ok(true),
+            Step::Close => Err(End::Error),
+        }
+    }
+
+    /// Whether bytes were written.
+    fn poll_write(&mut self, context: &mut Context<'_>, now: Now) -> Result<bool, End> {
+        match self.session.output.poll_write(Pin::new(&mut self.stream), context) {
+            Poll::Ready(Ok(0)) => {
+                self.write_deadline_ns = u64::MAX;
+                Ok(false)
+            }
+            Poll::Ready(Ok(_)) => {
+                self.write_deadline_ns = u64::MAX;
+                Ok(true)
+            }
+            Poll::Pending => {
+                if self.write_deadline_ns == u64::MAX {
+                    self.write_deadline_ns =
+                        self.interval_ns().map_or(u64::MAX, |ns| now.ns.saturating_add(ns));
+                }
+                Ok(false)
+            }
+            Poll::Ready(Err(_)) => Err(End::Socket),
+        }
+    }
+
+    /// Does what is due.
+    fn on_time(&mut self, now: Now) -> Option<End> {
+        if self.read_deadline_ns <= now.ns {
+            self.session.cut(self.input.rest());
+            return Some(End::Silent);
+        }
+        if self.write_deadline_ns <= now.ns {
+            return Some(End::Stuck);
+        }
+        if self.next_heartbeat_ns <= now.ns {
+            self.session.heartbeat();
+            self.next_heartbeat_ns =
+                self.interval_ns().map_or(u64::MAX, |interval| now.ns.saturating_add(interval));
+        }
+        if self.session.next_deadline_ns().is_some_and(|deadline| deadline <= now.ns) {
+            self.session.expire(now);
+        }
+        None
+    }
+
+    /// Arms the timer for the earliest deadline.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        let deadline = self.session.next_deadline_ns().unwrap_or(u64::MAX);
+        let earliest =
+            deadline.min(self.next_heartbeat_ns).min(self.read_deadline_ns).min(self.write_deadline_ns);
+        let now_ns = clock::mono_ns();
+        if earliest < self.armed_ns || self.armed_ns <= now_ns {
+            self.armed_ns = earliest;
+            // A sleep of some years stands for none.
+            let sleep =
+                Duration::from_nanos(earliest.saturating_sub(now_ns)).min(Duration::from_hours(24 * 365));
+            self.sleep.as_mut().reset(Instant::now() + sleep);
+        }
+        if self.sleep.as_mut().poll(context).is_ready() {
+            self.armed_ns = 0;
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Writes what is left, then lets the client see the end.
+    async fn finish(&mut self, end: End) -> std::io::Result<()> {
+        let (stream, output) = (&mut self.stream, &mut self.session.output);
+        while !output.is_empty() {
+            std::future::poll_fn(|context| output.poll_write(Pin::new(stream), context)).await?;
+        }
+        stream.shutdown().await?;
+        if end == End::Client { Ok(()) } else { drain(stream).await }
+    }
+}
