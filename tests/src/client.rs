@@ -154,7 +154,9 @@ impl Client {
 
     /// The next frame of any kind, `None` at the end.
     pub async fn next_frame(&mut self) -> Option<Received> {
-        within("a frame", self.read_frame()).await
+        let frame = within("a frame", self.read_frame()).await;
+        self.check_end(frame.is_none());
+        frame
     }
 
     /// The next message. Heartbeats before it are answered; anything else is a failure.
@@ -227,6 +229,7 @@ impl Client {
         if let Some(frame) = within("the end of the connection", self.read_frame()).await {
             panic!("expected the end of the connection, got {}", show(&frame));
         }
+        self.check_end(true);
     }
 
     /// Expects the connection to be alive: it takes a publish.
@@ -263,8 +266,13 @@ impl Client {
         drop(self.stream.write_all(b"NOP\n").await);
     }
 
-    /// Reads a frame. Cancel safe: what was read stays in `input`.
-    async fn read_frame(&mut self) -> Option<Received> {
+    fn check_end(&self, at_end: bool) {
+        assert!(!at_end || self.input.is_empty(), "the connection ended within a frame: {:?}", self.input);
+    }
+
+    /// The next frame, without a deadline, and `None` at the end, even if that comes within a frame.
+    pub async fn read_frame(&mut self) -> Option<Received> {
+        // Cancel safe: what was read stays in `input`.
         loop {
             match Frame::decode(&self.input, FRAME_BYTES_MAX).expect("nsqd sends frames") {
                 Some((frame, bytes)) => {
@@ -275,10 +283,7 @@ impl Client {
                 None => self.input.reserve(READ_BYTES),
             }
             match self.stream.read_buf(&mut self.input).await {
-                Ok(0) => {
-                    assert!(self.input.is_empty(), "the connection ended within a frame: {:?}", self.input);
-                    return None;
-                }
+                Ok(0) => return None,
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
                 Err(error) => panic!("cannot read from nsqd: {error}"),

@@ -67,11 +67,12 @@ impl HttpConnection {
 
     /// Sends a request with `Content-Length` (none for an empty body), and reads the answer.
     pub async fn request(&mut self, method: &str, target: &str, body: &[u8]) -> Response {
-        let length =
-            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: nsqd\r\n{length}\r\n").into_bytes();
-        request.extend_from_slice(body);
-        self.exchange(method, &request).await
+        self.exchange(method, &request_bytes(method, target, body)).await
+    }
+
+    /// As [`HttpConnection::request`], to an nsqd that may be gone: `None` if it ends before the answer.
+    pub async fn try_request(&mut self, method: &str, target: &str, body: &[u8]) -> Option<Response> {
+        self.try_exchange(method, &request_bytes(method, target, body)).await
     }
 
     /// As [`HttpConnection::request`], but the body goes in one chunk, so that its length is not known before.
@@ -94,24 +95,32 @@ impl HttpConnection {
         self.exchange(method, &request).await
     }
 
-    /// Sends bytes, which nsqd need not read to the end, and reads the answer.
     async fn exchange(&mut self, method: &str, request: &[u8]) -> Response {
-        let exchange = async {
-            let (mut reader, mut writer) = self.stream.split();
-            let send = writer.write_all(request);
-            let receive = read_response(&mut reader, &mut self.input, method == "HEAD");
-            tokio::pin!(send, receive);
-            // A refused body need not be read to its end: what counts is the answer.
-            tokio::select! {
-                response = &mut receive => response,
-                _ = &mut send => receive.await,
-            }
-        };
         let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let what = format!("the answer to {}", line.escape_ascii());
-        let response = within(&what, exchange).await;
+        let response = within(&what, self.try_exchange(method, request)).await;
         response.unwrap_or_else(|| panic!("the connection ended before {what}"))
     }
+
+    /// Sends bytes, which nsqd need not read to the end, and reads the answer.
+    async fn try_exchange(&mut self, method: &str, request: &[u8]) -> Option<Response> {
+        let (mut reader, mut writer) = self.stream.split();
+        let send = writer.write_all(request);
+        let receive = read_response(&mut reader, &mut self.input, method == "HEAD");
+        tokio::pin!(send, receive);
+        // A refused body need not be read to its end: what counts is the answer.
+        tokio::select! {
+            response = &mut receive => response,
+            _ = &mut send => receive.await,
+        }
+    }
+}
+
+fn request_bytes(method: &str, target: &str, body: &[u8]) -> Vec<u8> {
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: nsqd\r\n{length}\r\n").into_bytes();
+    request.extend_from_slice(body);
+    request
 }
 
 /// Reads one response, `None` if the connection ends before.
