@@ -1,0 +1,325 @@
+//! The subscriber that writes the lines.
+
+use std::error::Error;
+use std::fmt::{Debug, Display, Write as _};
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use jiff::Timestamp;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::{Interest, set_global_default};
+use tracing::{Event, Metadata, Subscriber, callsite};
+use tracing_subscriber::Layer;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use super::line::{Bounded, LINE_BYTES_MAX, start};
+use super::{Clock, Level};
+
+/// The target that marks an event as FATAL, a level that `tracing` does not have.
+const FATAL_TARGET: &str = "fatal";
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What stands before each line, with its blank: `[nsqd] `.
+    pub prefix: String,
+    /// The lowest level that is logged.
+    pub level: Level,
+    /// The crates whose events are logged from `level` on; other crates' are logged from WARNING on.
+    pub crates: &'static [&'static str],
+}
+
+/// The log has been set up already.
+#[derive(Debug, thiserror::Error)]
+#[error("the log is set up twice in one process")]
+pub struct InitError(#[from] tracing::subscriber::SetGlobalDefaultError);
+
+/// Sends the process's events to stderr. To be called once, at start.
+///
+/// # Errors
+/// [`InitError`] the second time.
+pub fn init(config: Config) -> Result<Log, InitError> {
+    let (layer, log) = LineLayer::new(config, Clock::local(), io::stderr);
+    set_global_default(tracing_subscriber::registry().with(layer))?;
+    Ok(log)
+}
+
+/// Logs why the process cannot go on, and returns the exit code for it.
+pub fn fatal(text: impl Display) -> ExitCode {
+    tracing::error!(target: FATAL_TARGET, "{text}");
+    ExitCode::FAILURE
+}
+
+/// The running log: a handle to its level.
+#[derive(Debug, Clone)]
+pub struct Log(Arc<AtomicU8>);
+
+impl Log {
+    /// The lowest level that is logged.
+    #[expect(clippy::missing_panics_doc, reason = "cannot panic: only a Level's number is stored")]
+    pub fn level(&self) -> Level {
+        let number = self.0.load(Ordering::Relaxed);
+        Level::from_number(number.into()).expect("only a Level's number is stored")
+    }
+
+    /// Changes the lowest level that is logged, from the next event on.
+    pub fn set_level(&self, level: Level) {
+        self.0.store(level as u8, Ordering::Relaxed);
+        // Callsites remember whether they are enabled, so that a disabled one costs next to nothing.
+        callsite::rebuild_interest_cache();
+    }
+}
+
+struct LineLayer<W> {
+    prefix: String,
+    crates: &'static [&'static str],
+    clock: Clock,
+    log: Log,
+    writer: W,
+}
+
+impl<W> LineLayer<W> {
+    fn new(config: Config, clock: Clock, writer: W) -> (Self, Log) {
+        let log = Log(Arc::new(AtomicU8::new(config.level as u8)));
+        let layer = Self { prefix: config.prefix, crates: config.crates, clock, log: log.clone(), writer };
+        (layer, log)
+    }
+
+    fn is_enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let crate_name = metadata.target().split("::").next().unwrap_or_default();
+        let is_ours = crate_name == env!("CARGO_PKG_NAME")
+            || crate_name == FATAL_TARGET
+            || self.crates.contains(&crate_name);
+        let level = level_of(metadata);
+        metadata.is_event()
+            && *metadata.level() != tracing::Level::TRACE
+            && self.log.level() <= level
+            && (is_ours || Level::Warn <= level)
+    }
+}
+
+impl<S, W> Layer<S> for LineLayer<W>
+where
+    S: Subscriber,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.is_enabled(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.is_enabled(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(match self.log.level() {
+            Level::Debug => LevelFilter::DEBUG,
+            Level::Info => LevelFilter::INFO,
+            Level::Warn => LevelFilter::WARN,
+            Level::Error | Level::Fatal => LevelFilter::ERROR,
+        })
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = level_of(event.metadata());
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let start = start(&self.prefix, &self.clock, Timestamp::now(), level);
+        let mut line = Bounded::new(start, LINE_BYTES_MAX);
+        line.push_escaped(&fields.text);
+        for (name, value) in &fields.values {
+            line.push_escaped(" ");
+            line.push_escaped(name);
+            line.push_escaped("=");
+            line.push_value(value);
+        }
+        let mut line = line.finish();
+        line.push('\n');
+        // One write, so that lines of several threads do not mix. When stderr is gone there is nobody to tell.
+        let _ = self.writer.make_writer().write_all(line.as_bytes());
+    }
+}
+
+fn level_of(metadata: &Metadata<'_>) -> Level {
+    match *metadata.level() {
+        _ if metadata.target() == FATAL_TARGET => Level::Fatal,
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::INFO => Level::Info,
+        tracing::Level::DEBUG | tracing::Level::TRACE => Level::Debug,
+    }
+}
+
+/// An event's text and values, each up to a line's length.
+#[derive(Default)]
+struct Fields {
+    text: String,
+    values: Vec<(&'static str, String)>,
+}
+
+impl Fields {
+    fn push(&mut self, field: &Field, value: std::fmt::Arguments<'_>) {
+        let mut bounded = Bounded::new(String::new(), LINE_BYTES_MAX);
+        // A Display that fails has written what it could.
+        let _ = bounded.write_fmt(value);
+        let value = bounded.finish();
+        if field.name() == "message" {
+            self.text = value;
+        } else {
+            self.values.push((field.name(), value));
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.push(field, format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field, format_args!("{value}"));
+    }
+
+    /// The error and its causes, from the outermost inwards.
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let mut chain = value.to_string();
+        let mut cause = value.source();
+        while let Some(error) = cause {
+            // Writing to a String cannot fail; an error's Display that does has written what it could.
+            let _ = write!(chain, ": {error}");
+            cause = error.source();
+        }
+        self.push(field, format_args!("{chain}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+    use tracing::{debug, error, info, subscriber, trace, warn};
+
+    use super::*;
+
+    /// Sends each line to the test.
+    #[derive(Clone)]
+    struct Lines(SyncSender<String>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(String::from_utf8(bytes.to_vec()).unwrap()).unwrap();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Lines {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// The lines that `events` writes, without the time.
+    fn lines(level: Level, events: impl FnOnce(&Log)) -> Vec<String> {
+        let (tx, rx): (_, Receiver<String>) = sync_channel(100);
+        let config = Config { prefix: "[p] ".to_owned(), level, crates: &["ours"] };
+        let (layer, log) = LineLayer::new(config, Clock::local(), Lines(tx));
+        subscriber::with_default(tracing_subscriber::registry().with(layer), || events(&log));
+        let without_time = |line: String| {
+            let rest = line.strip_prefix("[p] ").unwrap().strip_suffix('\n').unwrap().to_owned();
+            assert!(!rest.contains('\n'));
+            rest.split_at("2026/11/20 21:22:44.003666 ".len()).1.to_owned()
+        };
+        rx.try_iter().map(without_time).collect()
+    }
+
+    fn one_of_each_level() {
+        trace!("t");
+        debug!("d");
+        info!("i");
+        warn!("w");
+        error!("e");
+        fatal("f");
+    }
+
+    #[test]
+    fn text_comes_first_and_fields_follow() {
+        let topic = "t";
+        let given = lines(Level::Info, |_| {
+            info!("TOPIC({topic}): created");
+            info!(count = 3, topic, name = "a b", addr = %"1:2", text = ?"q", ok = true, "kept");
+        });
+        let kept = r#"INFO: kept count=3 topic=t name="a b" addr=1:2 text="q" ok=true"#;
+        assert_eq!(given, ["INFO: TOPIC(t): created", kept]);
+    }
+
+    #[test]
+    fn a_peer_cannot_write_a_line_of_its_own() {
+        let name = "x\n[p] 2026/11/20 21:22:44.003666 FATAL: down";
+        let given = lines(Level::Info, |_| {
+            info!(name, "hello");
+            info!("client({name})");
+        });
+        assert_eq!(given[0], r#"INFO: hello name="x\n[p] 2026/11/20 21:22:44.003666 FATAL: down""#);
+        assert_eq!(given[1], r"INFO: client(x\n[p] 2026/11/20 21:22:44.003666 FATAL: down)");
+    }
+
+    #[test]
+    fn a_line_has_a_bound() {
+        let (tx, rx) = sync_channel(10);
+        let config = Config { prefix: "[p] ".to_owned(), level: Level::Info, crates: &[] };
+        let (layer, _) = LineLayer::new(config, Clock::local(), Lines(tx));
+        subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            info!(name = "x".repeat(100_000), other = "y".repeat(100_000), "long");
+        });
+        let line = rx.recv().unwrap();
+        assert!(line.len() <= LINE_BYTES_MAX && LINE_BYTES_MAX - 10 < line.len(), "{}", line.len());
+        assert!(line.ends_with("xx...\n"));
+    }
+
+    #[test]
+    fn an_error_is_logged_with_its_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        let error = Outer(io::Error::other("inner"));
+        let given = lines(Level::Info, |_| error!(error = &error as &(dyn Error + 'static), "failed"));
+        assert_eq!(given, [r#"ERROR: failed error="outer: inner""#]);
+    }
+
+    #[test]
+    fn the_level_filters_and_changes_at_run_time() {
+        let all = ["DEBUG: d", "INFO: i", "WARNING: w", "ERROR: e", "FATAL: f"];
+        let levels = [Level::Debug, Level::Info, Level::Warn, Level::Error, Level::Fatal];
+        for (index, level) in levels.into_iter().enumerate() {
+            assert_eq!(lines(level, |_| one_of_each_level()), all[index..]);
+            let changed = lines(Level::Info, |log| {
+                log.set_level(level);
+                assert_eq!(log.level(), level);
+                one_of_each_level();
+            });
+            assert_eq!(changed, all[index..]);
+        }
+    }
+
+    /// A debugging operator wants this daemon's events, not those of its HTTP library.
+    #[test]
+    fn other_crates_are_logged_from_warning_on() {
+        let given = lines(Level::Debug, |_| {
+            info!(target: "hyper::proto", "quiet");
+            warn!(target: "hyper::proto", "loud");
+            info!(target: "ours::tcp", "ours");
+            info!(target: "ours_not", "quiet");
+        });
+        assert_eq!(given, ["WARNING: loud", "INFO: ours"]);
+    }
+}

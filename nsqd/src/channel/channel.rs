@@ -1,0 +1,453 @@
+//! A channel: its queueing state behind a lock, and the consumers that stand in line.
+
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering, fence},
+    },
+};
+
+use parking_lot::Mutex;
+use protocol::{ChannelName, MessageId};
+
+use super::{
+    checkpoint::Checkpoint,
+    fan_out::FanOut,
+    skips::Skips,
+    state::{Counts, Parcel, Pending, State},
+};
+use crate::{
+    client::Client,
+    log::{Budget, Log},
+    timers::Timers,
+};
+
+/// Why a consumer gets nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// So many messages were added to the parcels; they are in flight.
+    Messages(u32),
+    /// Nothing waits, or the channel is paused: the consumer stands in line and will be woken.
+    InLine,
+    /// The channel was emptied since this epoch: what was in flight no longer is. The new epoch.
+    Emptied(u32),
+    /// The channel is deleted.
+    Gone,
+}
+
+/// Why a consumer cannot join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JoinError {
+    /// The channel is being deleted.
+    Exiting,
+    /// It has as many consumers as are allowed.
+    Full,
+}
+
+/// What statistics show of a channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) counts: Counts,
+    pub(crate) message_count: u64,
+    pub(crate) requeue_count: u64,
+    pub(crate) timeout_count: u64,
+    pub(crate) paused: bool,
+    pub(crate) clients: Vec<Arc<Client>>,
+}
+
+/// What a channel is made of.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) name: ChannelName,
+    pub(crate) log: Arc<Log>,
+    pub(crate) fan_out: Arc<FanOut>,
+    pub(crate) timers: Arc<Timers>,
+    /// Differs for each channel of the process.
+    pub(crate) number: u64,
+    /// Where its checkpoint is kept; `None` for what does not outlive the process.
+    pub(crate) path: Option<PathBuf>,
+    /// At most so many messages wait; `None` for no bound.
+    pub(crate) bound: Option<u64>,
+}
+
+/// A named cursor over a topic's log, and its consumers.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    me: Weak<Channel>,
+    setup: Setup,
+    line: AtomicUsize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    paused: bool,
+    exiting: bool,
+    /// Rises when the channel is emptied.
+    epoch: u32,
+    consumers: Vec<Arc<Client>>,
+    /// Ready consumers for whom there was nothing, oldest first.
+    line: VecDeque<Arc<Client>>,
+    /// Deadline that the timers know.
+    armed: Option<u64>,
+    /// Fan-out when the process started, or the channel was made: messages are counted from there.
+    counted_from: u64,
+    requeue_count: u64,
+    timeout_count: u64,
+    changed: bool,
+    /// Tail of the segment under the low-water mark, when it was last looked at.
+    low_segment_tail: u64,
+}
+
+impl Channel {
+    /// A channel that begins at `start`.
+    pub(crate) fn new(setup: Setup, start: u64) -> Arc<Self> {
+        let state = State::new(start, setup.bound);
+        Self::with_state(setup, state, false, start)
+    }
+
+    /// A channel as it was at its last checkpoint.
+    pub(crate) fn restore(setup: Setup, checkpoint: Checkpoint) -> Arc<Self> {
+        let Checkpoint { paused, window, cursor, skipped, requeued, deferred } = checkpoint;
+        let skips = Skips::new(setup.bound, cursor, skipped);
+        let state = State::restore(window, cursor, skips, requeued, deferred);
+        let counted_from = setup.fan_out.get(&setup.log);
+        Self::with_state(setup, state, paused, counted_from)
+    }
+
+    fn with_state(setup: Setup, state: State, paused: bool, counted_from: u64) -> Arc<Self> {
+        let inner = Inner {
+            state,
+            paused,
+            exiting: false,
+            epoch: 0,
+            consumers: Vec::new(),
+            line: VecDeque::new(),
+            armed: None,
+            counted_from,
+            requeue_count: 0,
+            timeout_count: 0,
+            changed: true,
+            low_segment_tail: 0,
+        };
+        Arc::new_cyclic(|me| Self { me: me.clone(), setup, line: AtomicUsize::new(0), inner: Mutex::new(inner) })
+    }
+
+    pub(crate) fn name(&self) -> &ChannelName {
+        &self.setup.name
+    }
+
+    fn fan_out(&self) -> u64 {
+        self.setup.fan_out.get(&self.setup.log)
+    }
+
+    /// Adds a consumer, and returns the epoch that it begins with.
+    ///
+    /// # Errors
+    /// [`JoinError`]; the consumer is not added.
+    pub(crate) fn join(&self, client: &Arc<Client>, consumers_max: usize) -> Result<u32, JoinError> {
+        let mut inner = self.inner.lock();
+        if inner.exiting {
+            return Err(JoinError::Exiting);
+        }
+        if consumers_max != 0 && consumers_max <= inner.consumers.len() {
+            return Err(JoinError::Full);
+        }
+        inner.consumers.push(Arc::clone(client));
+        Ok(inner.epoch)
+    }
+
+    /// Removes a consumer. What it had in flight is delivered again, at once. Returns how many consumers are left.
+    pub(crate) fn leave(&self, client: &Client, epoch: u32, in_flight: impl Iterator<Item = Pending>) -> usize {
+        let mut inner = self.inner.lock();
+        inner.consumers.retain(|consumer| consumer.id != client.id);
+        self.leave_line(&mut inner, client);
+        if inner.epoch == epoch && !inner.exiting {
+            for message in in_flight {
+                inner.state.requeue(message, None);
+            }
+            inner.changed = true;
+        }
+        let left = inner.consumers.len();
+        self.wake_line(inner);
+        left
+    }
+
+    /// Takes messages for a consumer that is ready, or puts it in line.
+    pub(crate) fn take(
+        &self,
+        client: &Arc<Client>,
+        epoch: u32,
+        budget: Budget,
+        now_unix_ns: u64,
+        parcels: &mut Vec<Parcel>,
+    ) -> Taken {
+        let mut inner = self.inner.lock();
+        if inner.exiting {
+            return Taken::Gone;
+        }
+        if inner.epoch != epoch {
+            return Taken::Emptied(inner.epoch);
+        }
+        loop {
+            let fan_out = self.fan_out();
+            let mut taken = 0;
+            if !inner.paused {
+                // Leave their share to the others that wait.
+                let waiting = inner.state.waiting(fan_out);
+                let share = waiting.div_ceil(inner.line.len() as u64 + 1).max(1);
+                let messages = budget.messages.min(u32::try_from(share).unwrap_or(u32::MAX));
+                let budget = Budget { messages, ..budget };
+                taken = inner.state.take(&self.setup.log, fan_out, budget, now_unix_ns, parcels);
+                self.arm(&mut inner);
+                inner.changed = true;
+            }
+            if taken != 0 {
+                self.leave_line(&mut inner, client);
+                self.wake_line(inner);
+                return Taken::Messages(taken);
+            }
+            self.join_line(&mut inner, client);
+            // Pairs with the fence of a publisher: either it sees the line, or this sees its message.
+            fence(Ordering::SeqCst);
+            if inner.paused || self.fan_out() == fan_out {
+                return Taken::InLine;
+            }
+        }
+    }
+
+    fn join_line(&self, inner: &mut Inner, client: &Arc<Client>) {
+        if !client.is_waiting.swap(true, Ordering::Relaxed) {
+            inner.line.push_back(Arc::clone(client));
+            self.line.store(inner.line.len(), Ordering::SeqCst);
+            self.setup.fan_out.waiting.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn leave_line(&self, inner: &mut Inner, client: &Client) {
+        if client.is_waiting.swap(false, Ordering::Relaxed) {
+            inner.line.retain(|waiting| waiting.id != client.id);
+            self.line.store(inner.line.len(), Ordering::SeqCst);
+            self.setup.fan_out.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A consumer that is no longer ready gives its place in line up.
+    pub(crate) fn not_ready(&self, client: &Client) {
+        if client.is_waiting.load(Ordering::Relaxed) {
+            let mut inner = self.inner.lock();
+            self.leave_line(&mut inner, client);
+        }
+    }
+
+    /// Wakes the first in line if there is something for it. When it has taken its share, it wakes the next.
+    pub(crate) fn wake_first(&self) {
+        if self.line.load(Ordering::Relaxed) != 0 {
+            self.wake_line(self.inner.lock());
+        }
+    }
+
+    fn wake_line(&self, mut inner: parking_lot::MutexGuard<'_, Inner>) {
+        if inner.paused || !inner.state.has_waiting(self.fan_out()) {
+            return;
+        }
+        let Some(first) = inner.line.pop_front() else { return };
+        first.is_waiting.store(false, Ordering::Relaxed);
+        self.line.store(inner.line.len(), Ordering::SeqCst);
+        self.setup.fan_out.waiting.fetch_sub(1, Ordering::SeqCst);
+        drop(inner);
+        first.wake();
+    }
+
+    fn arm(&self, inner: &mut Inner) {
+        if let Some(due) = inner.state.next_due()
+            && inner.armed.is_none_or(|armed| due < armed)
+        {
+            self.setup.timers.arm(&self.me, self.setup.number, inner.armed, due);
+            inner.armed = Some(due);
+        }
+    }
+
+    /// A deferred message may be due.
+    pub(crate) fn on_deadline(&self, now_unix_ns: u64) {
+        let mut inner = self.inner.lock();
+        inner.armed = None;
+        inner.state.promote(now_unix_ns);
+        self.arm(&mut inner);
+        self.wake_line(inner);
+    }
+
+    /// Acknowledges messages in flight. `true` if a segment may have become free.
+    pub(crate) fn finish(&self, epoch: u32, seqs: &[u64]) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.epoch != epoch || inner.exiting {
+            return false;
+        }
+        inner.state.finish(seqs);
+        inner.changed = true;
+        let low = inner.state.window().low_water();
+        if low < inner.low_segment_tail || low == self.setup.log.tail() {
+            return false;
+        }
+        let first = inner.low_segment_tail == 0;
+        inner.low_segment_tail = self.setup.log.segment_at(low).map_or(low, |segment| segment.tail());
+        !first
+    }
+
+    /// Puts messages in flight back: to the tail at once, or to their deadline. `false` if they no longer are in
+    /// flight, since the channel was emptied.
+    pub(crate) fn requeue(&self, epoch: u32, message: Pending, deadline_unix_ns: Option<u64>) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.epoch != epoch || inner.exiting {
+            return false;
+        }
+        inner.state.requeue(message, deadline_unix_ns);
+        inner.requeue_count += 1;
+        inner.changed = true;
+        self.arm(&mut inner);
+        self.wake_line(inner);
+        true
+    }
+
+    /// Puts messages back whose consumer was too slow.
+    pub(crate) fn time_out(&self, epoch: u32, messages: &[Pending]) {
+        let mut inner = self.inner.lock();
+        if inner.epoch != epoch || inner.exiting {
+            return;
+        }
+        for message in messages {
+            inner.state.requeue(*message, None);
+        }
+        inner.timeout_count += messages.len() as u64;
+        inner.changed = true;
+        self.wake_line(inner);
+    }
+
+    /// The present epoch.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.inner.lock().epoch
+    }
+
+    /// Whether a message is in flight to any consumer. For the text of an error.
+    pub(crate) fn is_in_flight(&self, id: MessageId) -> bool {
+        let Some(seq) = self.setup.log.find(id) else { return false };
+        self.inner.lock().state.is_in_flight(seq)
+    }
+
+    /// Drops all messages: waiting, in flight and deferred.
+    pub(crate) fn empty(&self) {
+        let mut inner = self.inner.lock();
+        let fan_out = self.fan_out();
+        inner.state.empty(fan_out);
+        inner.epoch = inner.epoch.wrapping_add(1);
+        inner.changed = true;
+        for consumer in &inner.consumers {
+            consumer.in_flight_count.store(0, Ordering::Relaxed);
+        }
+        let consumers = inner.consumers.clone();
+        drop(inner);
+        // They have room again, and learn of the epoch.
+        consumers.iter().for_each(|consumer| consumer.wake());
+    }
+
+    /// Stops or resumes deliveries. Returns whether that changed anything.
+    pub(crate) fn set_paused(&self, paused: bool) -> bool {
+        let mut inner = self.inner.lock();
+        let changed = std::mem::replace(&mut inner.paused, paused) != paused;
+        inner.changed |= changed;
+        self.wake_line(inner);
+        changed
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.inner.lock().paused
+    }
+
+    /// Deletes the channel: its consumers are disconnected, its messages forgotten.
+    pub(crate) fn exit(&self) {
+        let mut inner = self.inner.lock();
+        inner.exiting = true;
+        let line = std::mem::take(&mut inner.line);
+        self.line.store(0, Ordering::SeqCst);
+        self.setup.fan_out.waiting.fetch_sub(line.len(), Ordering::SeqCst);
+        let consumers = std::mem::take(&mut inner.consumers);
+        drop(inner);
+        consumers.iter().for_each(|consumer| consumer.close());
+    }
+
+    /// Never delivers what is ahead of the cursor in `from..to`.
+    pub(crate) fn skip(&self, from: u64, to: u64) {
+        let mut inner = self.inner.lock();
+        inner.state.skip(from, to);
+        inner.changed = true;
+    }
+
+    /// Looks at arrivals, so that a bounded channel holds no more of the log than it may.
+    pub(crate) fn settle(&self) {
+        if self.setup.bound.is_some() {
+            let fan_out = self.fan_out();
+            self.inner.lock().state.settle(fan_out);
+        }
+    }
+
+    /// Whether any message of `from..to` may still be delivered.
+    pub(crate) fn needs(&self, from: u64, to: u64) -> bool {
+        self.inner.lock().state.needs(from, to)
+    }
+
+    /// First seq that was not taken; for recovery, no message below it may be published again.
+    pub(crate) fn cursor(&self) -> u64 {
+        self.inner.lock().state.cursor()
+    }
+
+    pub(crate) fn snapshot(&self, now_unix_ns: u64) -> Snapshot {
+        let mut inner = self.inner.lock();
+        let fan_out = self.fan_out();
+        inner.state.settle(fan_out);
+        Snapshot {
+            counts: inner.state.counts(&self.setup.log, fan_out, now_unix_ns),
+            message_count: fan_out.saturating_sub(inner.counted_from),
+            requeue_count: inner.requeue_count,
+            timeout_count: inner.timeout_count,
+            paused: inner.paused,
+            clients: inner.consumers.clone(),
+        }
+    }
+
+    /// Writes the checkpoint if anything changed since the last one. For the storage thread, or before the channel
+    /// is known to anybody.
+    ///
+    /// # Errors
+    /// The old checkpoint stays; it is tried again at the next change.
+    pub(crate) fn save(&self, sync: bool) -> std::io::Result<()> {
+        let Some(path) = &self.setup.path else { return Ok(()) };
+        let checkpoint = {
+            let mut inner = self.inner.lock();
+            if !inner.changed || inner.exiting {
+                return Ok(());
+            }
+            inner.changed = false;
+            Checkpoint {
+                paused: inner.paused,
+                window: inner.state.window().clone(),
+                cursor: inner.state.cursor(),
+                skipped: inner.state.skips().ranges().collect(),
+                requeued: inner.state.requeued().collect(),
+                deferred: inner.state.deferred().collect(),
+            }
+        };
+        super::checkpoint::write_atomically(path, &checkpoint.encode(), sync)
+            .inspect_err(|_| self.inner.lock().changed = true)
+    }
+
+    /// Removes the checkpoint of a deleted channel.
+    pub(crate) fn remove_file(&self) -> std::io::Result<()> {
+        match &self.setup.path {
+            Some(path) => std::fs::remove_file(path),
+            None => Ok(()),
+        }
+    }
+}

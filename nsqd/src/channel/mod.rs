@@ -1,0 +1,16 @@
+//! Channels: cursors over a topic's log. Knows nothing of sockets.
+
+#[expect(clippy::module_inception, reason = "the noun of this folder")]
+mod channel;
+mod checkpoint;
+mod fan_out;
+mod skips;
+mod state;
+mod window;
+
+pub(crate) use self::{
+    channel::{Channel, JoinError, Setup, Snapshot, Taken},
+    checkpoint::{Checkpoint, write_atomically},
+    fan_out::FanOut,
+    state::{Counts, Parcel, Pending},
+};

@@ -1,0 +1,93 @@
+//! Messages ahead of a channel's cursor that it never delivers: dropped by its bound, or by emptying its topic.
+
+use std::collections::VecDeque;
+
+/// Ranges of seqs to skip. An ephemeral channel has a bound: what arrives while it is full is dropped, the newest
+/// first, as in NSQ. Arrivals are looked at before anything else happens to the channel, so that it does not matter
+/// that the publisher did not look.
+#[derive(Debug)]
+pub(crate) struct Skips {
+    bound: Option<u64>,
+    /// Seq up to which arrivals were looked at.
+    seen: u64,
+    /// Rising, not touching, not empty.
+    ranges: VecDeque<(u64, u64)>,
+}
+
+impl Skips {
+    pub(crate) fn new(bound: Option<u64>, from: u64, ranges: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut skips = Self { bound, seen: from, ranges: VecDeque::new() };
+        ranges.into_iter().for_each(|(from, to)| skips.add(from, to));
+        skips
+    }
+
+    pub(crate) fn ranges(&self) -> impl ExactSizeIterator<Item = (u64, u64)> {
+        self.ranges.iter().copied()
+    }
+
+    /// Looks at what arrived. `waiting` messages are in the channel besides those ahead of the cursor.
+    pub(crate) fn look(&mut self, cursor: u64, fan_out: u64, waiting: u64) {
+        let Some(bound) = self.bound else { return };
+        if fan_out <= self.seen {
+            return;
+        }
+        let kept = self.seen.max(cursor) - cursor - self.count() + waiting;
+        let from = self.seen.max(cursor) + bound.saturating_sub(kept);
+        self.seen = fan_out;
+        self.add(from, fan_out);
+    }
+
+    /// Adds a range that does not begin before the last one does.
+    pub(crate) fn add(&mut self, from: u64, to: u64) {
+        if to <= from {
+            return;
+        }
+        match self.ranges.back_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            _ => self.ranges.push_back((from, to)),
+        }
+    }
+
+    /// Messages in the ranges.
+    pub(crate) fn count(&self) -> u64 {
+        self.ranges.iter().map(|(from, to)| to - from).sum()
+    }
+
+    /// If the cursor stands in a range: its end, and the range is forgotten.
+    pub(crate) fn pass(&mut self, cursor: u64) -> Option<u64> {
+        let to = self.ranges.front().filter(|(from, _)| *from <= cursor)?.1;
+        self.ranges.pop_front();
+        Some(to)
+    }
+
+    /// How far a run from the cursor may go.
+    pub(crate) fn limit(&self, fan_out: u64) -> u64 {
+        self.ranges.front().map_or(fan_out, |(from, _)| fan_out.min(*from))
+    }
+
+    /// Everything up to `to` is gone.
+    pub(crate) fn clear(&mut self, to: u64) {
+        self.ranges.clear();
+        self.seen = self.seen.max(to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Protects: what an ephemeral channel keeps is what a queue of that length would have kept.
+    #[test]
+    fn the_newest_are_dropped_and_room_is_used_again() {
+        let mut skips = Skips::new(Some(4), 0, []);
+        skips.look(0, 20, 0);
+        assert_eq!((skips.limit(20), skips.count()), (4, 16));
+        // Two are taken, three arrive: two of them fit.
+        skips.look(2, 23, 0);
+        assert_eq!(skips.count(), 17);
+        assert_eq!(skips.pass(4), Some(20));
+        assert_eq!(skips.limit(23), 22);
+        assert_eq!(skips.pass(20), None);
+        assert_eq!(skips.pass(22), Some(23));
+    }
+}

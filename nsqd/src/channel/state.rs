@@ -1,0 +1,361 @@
+//! What a channel is, without clients, clocks and locks: a cursor over the log and what is not acknowledged yet.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    sync::Arc,
+};
+
+use super::{skips::Skips, window::Window};
+use crate::log::{Budget, Log, Next, Run, Segment};
+
+/// After so many messages of a backlog the pages ahead are asked for again.
+const WARM_MESSAGES: u64 = 8192;
+
+/// A message that was delivered before, or is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) seq: u64,
+    /// Deliveries so far.
+    pub(crate) attempts: u16,
+}
+
+/// A message that waits for its time. Ordered by that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deferred {
+    pub(crate) deadline_unix_ns: u64,
+    pub(crate) seq: u64,
+    pub(crate) attempts: u16,
+}
+
+/// Part of a delivery: frames end to end.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) run: Run,
+    /// The number of this delivery, from 1; the frames in the log say 1.
+    pub(crate) attempts: u16,
+}
+
+/// How many messages are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) depth: u64,
+    pub(crate) deferred: u64,
+    pub(crate) in_flight: u64,
+}
+
+/// The queueing of one channel.
+#[derive(Debug)]
+pub(crate) struct State {
+    // Invariant: window.low_water() <= cursor. Each seq below the cursor is acknowledged, requeued, deferred or
+    // in flight, and only one of these.
+    window: Window,
+    cursor: u64,
+    requeued: VecDeque<Pending>,
+    deferred: BinaryHeap<Reverse<Deferred>>,
+    in_flight: u64,
+    skips: Skips,
+    /// Whether a requeued message goes first where only one can.
+    requeued_first: bool,
+    current: Option<Arc<Segment>>,
+    warmed: u64,
+}
+
+impl State {
+    /// A channel that begins at `start`. With `bound`, at most so many messages wait in it.
+    pub(crate) fn new(start: u64, bound: Option<u64>) -> Self {
+        Self::restore(Window::new(start), start, Skips::new(bound, start, []), Vec::new(), Vec::new())
+    }
+
+    /// A channel as a checkpoint describes it. What is neither acknowledged nor listed was in flight: it is
+    /// requeued, as delivered once.
+    pub(crate) fn restore(
+        window: Window,
+        cursor: u64,
+        skips: Skips,
+        requeued: Vec<Pending>,
+        deferred: Vec<Deferred>,
+    ) -> Self {
+        let cursor = cursor.max(window.low_water());
+        let mut state = Self {
+            window,
+            cursor,
+            requeued: VecDeque::new(),
+            deferred: BinaryHeap::new(),
+            in_flight: 0,
+            skips,
+            requeued_first: false,
+            current: None,
+            warmed: 0,
+        };
+        let mut listed: Vec<u64> =
+            requeued.iter().map(|pending| pending.seq).chain(deferred.iter().map(|deferred| deferred.seq)).collect();
+        listed.sort_unstable();
+        listed.dedup();
+        let open = |seq: u64| seq < cursor && !state.window.is_acknowledged(seq);
+        let in_flight = state.window.outstanding(cursor).filter(|seq| listed.binary_search(seq).is_err());
+        let requeued = in_flight.map(|seq| Pending { seq, attempts: 1 }).chain(requeued.into_iter().filter(|p| open(p.seq)));
+        let requeued: VecDeque<Pending> = requeued.collect();
+        let deferred = deferred.into_iter().filter(|d| open(d.seq)).map(Reverse).collect();
+        (state.requeued, state.deferred) = (requeued, deferred);
+        state.check();
+        state
+    }
+
+    /// Debug builds verify the invariants that can be told from the counts.
+    fn check(&self) {
+        debug_assert!(self.window.low_water() <= self.cursor);
+        debug_assert!(
+            self.in_flight + (self.requeued.len() + self.deferred.len()) as u64 <= self.cursor - self.window.low_water(),
+            "a message is in two places"
+        );
+    }
+
+    pub(crate) fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    pub(crate) fn window(&self) -> &Window {
+        &self.window
+    }
+
+    pub(crate) fn requeued(&self) -> impl ExactSizeIterator<Item = Pending> {
+        self.requeued.iter().copied()
+    }
+
+    pub(crate) fn deferred(&self) -> impl ExactSizeIterator<Item = Deferred> {
+        self.deferred.iter().map(|deferred| deferred.0)
+    }
+
+    /// Whether something could be taken now, as far as is known without looking into the log.
+    pub(crate) fn has_waiting(&self, fan_out: u64) -> bool {
+        !self.requeued.is_empty() || self.cursor < fan_out
+    }
+
+    /// Messages that could be taken, at most: deferred ones ahead of the cursor count.
+    pub(crate) fn waiting(&self, fan_out: u64) -> u64 {
+        self.requeued.len() as u64 + fan_out.saturating_sub(self.cursor)
+    }
+
+    /// When the next deferred message is due.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.deferred.peek().map(|deferred| deferred.0.deadline_unix_ns)
+    }
+
+    /// Requeues the deferred messages that are due, and returns how many.
+    pub(crate) fn promote(&mut self, now_unix_ns: u64) -> usize {
+        let before = self.requeued.len();
+        while self.next_due().is_some_and(|due| due <= now_unix_ns) {
+            let Some(Reverse(Deferred { seq, attempts, .. })) = self.deferred.pop() else { break };
+            self.requeued.push_back(Pending { seq, attempts });
+        }
+        self.requeued.len() - before
+    }
+
+    /// Looks at what arrived since the last call, for a channel with a bound. To be called before anything else.
+    pub(crate) fn settle(&mut self, fan_out: u64) {
+        self.skips.look(self.cursor, fan_out, self.requeued.len() as u64);
+    }
+
+    /// Takes messages for delivery: requeued and fresh ones in turn, so that neither starves.
+    ///
+    /// They are in flight then. Returns how many.
+    pub(crate) fn take(
+        &mut self,
+        log: &Log,
+        fan_out: u64,
+        budget: Budget,
+        now_unix_ns: u64,
+        parcels: &mut Vec<Parcel>,
+    ) -> u32 {
+        self.settle(fan_out);
+        self.promote(now_unix_ns);
+        let mut left = budget;
+        if !self.requeued.is_empty() {
+            let share = match (self.cursor < fan_out, left.messages) {
+                (false, all) => all,
+                (true, 1) => u32::from(self.requeued_first),
+                (true, some) => some / 2,
+            };
+            self.requeued_first = !self.requeued_first;
+            self.take_requeued(log, share, &mut left, parcels);
+        }
+        self.take_fresh(log, fan_out, now_unix_ns, &mut left, parcels);
+        if left.messages == budget.messages && !self.requeued.is_empty() {
+            // What looked like fresh messages were deferred ones.
+            self.take_requeued(log, budget.messages, &mut left, parcels);
+        }
+        let taken = budget.messages - left.messages;
+        self.in_flight += u64::from(taken);
+        self.check();
+        taken
+    }
+
+    fn take_requeued(&mut self, log: &Log, share: u32, left: &mut Budget, parcels: &mut Vec<Parcel>) {
+        let mut share = share.min(left.messages);
+        while share != 0 && left.bytes != 0 {
+            let Some(Pending { seq, attempts }) = self.requeued.pop_front() else { return };
+            let Some(run) = single(log, seq) else {
+                // Damaged, or its segment is gone: there is nothing to deliver.
+                self.window.acknowledge(seq);
+                continue;
+            };
+            share -= 1;
+            spend(left, &run);
+            parcels.push(Parcel { run, attempts: attempts.saturating_add(1) });
+        }
+    }
+
+    fn take_fresh(&mut self, log: &Log, fan_out: u64, now_unix_ns: u64, left: &mut Budget, parcels: &mut Vec<Parcel>) {
+        while left.messages != 0 && left.bytes != 0 && self.cursor < fan_out {
+            if let Some(to) = self.skips.pass(self.cursor) {
+                self.pass(to);
+                continue;
+            }
+            let limit = self.skips.limit(fan_out);
+            let Some((segment, index)) = self.segment_at_cursor(log, limit) else { continue };
+            let ahead = u32::try_from(limit - self.cursor).unwrap_or(u32::MAX);
+            match segment.next(index, Budget { messages: left.messages.min(ahead), bytes: left.bytes }) {
+                Next::Run(run) => {
+                    self.cursor += u64::from(run.count());
+                    spend(left, &run);
+                    parcels.push(Parcel { run, attempts: 1 });
+                }
+                Next::Deferred { deadline_unix_ns, run } if deadline_unix_ns <= now_unix_ns => {
+                    self.cursor += 1;
+                    spend(left, &run);
+                    parcels.push(Parcel { run, attempts: 1 });
+                }
+                Next::Deferred { deadline_unix_ns, .. } => {
+                    self.deferred.push(Reverse(Deferred { deadline_unix_ns, seq: self.cursor, attempts: 0 }));
+                    self.cursor += 1;
+                }
+                Next::Damaged(count) => self.pass(self.cursor + u64::from(count)),
+                Next::End => self.current = None,
+            }
+        }
+    }
+
+    /// The segment under the cursor and the cursor's place in it; `None` if the cursor had to move for it.
+    fn segment_at_cursor(&mut self, log: &Log, limit: u64) -> Option<(Arc<Segment>, u32)> {
+        let inside = |segment: &Arc<Segment>| segment.base() <= self.cursor && self.cursor < segment.tail();
+        if !self.current.as_ref().is_some_and(inside) {
+            self.current = log.segment_at(self.cursor);
+            self.warmed = self.cursor;
+        }
+        let Some(segment) = self.current.as_ref().filter(|segment| segment.base() < limit) else {
+            // The rest up to the limit is gone: consumed before a restart that forgot it, or lost with its file.
+            self.pass(limit);
+            return None;
+        };
+        if self.cursor < segment.base() {
+            self.pass(segment.base());
+            return None;
+        }
+        let segment = Arc::clone(segment);
+        let index = u32::try_from(self.cursor - segment.base()).expect("a segment has less than 2^32 messages");
+        if self.warmed <= self.cursor && WARM_MESSAGES < limit - self.cursor {
+            log.warm(&segment, index);
+            self.warmed = self.cursor + WARM_MESSAGES;
+        }
+        Some((segment, index))
+    }
+
+    /// Moves the cursor over messages that are not delivered.
+    fn pass(&mut self, to: u64) {
+        self.window.acknowledge_range(self.cursor, to);
+        self.cursor = self.cursor.max(to);
+    }
+
+    /// Acknowledges messages in flight.
+    #[inline]
+    pub(crate) fn finish(&mut self, seqs: &[u64]) {
+        for seq in seqs {
+            if self.window.acknowledge(*seq) {
+                self.in_flight -= 1;
+            }
+        }
+        self.check();
+    }
+
+    /// Puts a message in flight back, to be delivered again at once or at its deadline.
+    pub(crate) fn requeue(&mut self, message: Pending, deadline_unix_ns: Option<u64>) {
+        self.in_flight -= 1;
+        match deadline_unix_ns {
+            None => self.requeued.push_back(message),
+            Some(deadline_unix_ns) => {
+                let Pending { seq, attempts } = message;
+                self.deferred.push(Reverse(Deferred { deadline_unix_ns, seq, attempts }));
+            }
+        }
+        self.check();
+    }
+
+    /// Drops everything up to `fan_out`, in flight and deferred included.
+    pub(crate) fn empty(&mut self, fan_out: u64) {
+        let to = fan_out.max(self.cursor);
+        self.window = Window::new(to);
+        self.cursor = to;
+        self.requeued = VecDeque::new();
+        self.deferred = BinaryHeap::new();
+        self.in_flight = 0;
+        self.current = None;
+        self.skips.clear(to);
+        self.check();
+    }
+
+    /// Whether `seq` is with some consumer.
+    pub(crate) fn is_in_flight(&self, seq: u64) -> bool {
+        seq < self.cursor
+            && !self.window.is_acknowledged(seq)
+            && !self.requeued.iter().any(|pending| pending.seq == seq)
+            && !self.deferred.iter().any(|deferred| deferred.0.seq == seq)
+    }
+
+    /// Whether any message of `from..to` may still be delivered.
+    pub(crate) fn needs(&self, mut from: u64, to: u64) -> bool {
+        for (skip_from, skip_to) in self.skips.ranges() {
+            if !self.window.covers(from, skip_from.min(to)) {
+                return true;
+            }
+            from = from.max(skip_to);
+        }
+        !self.window.covers(from, to)
+    }
+
+    /// Never delivers what is ahead of the cursor in `from..to`.
+    pub(crate) fn skip(&mut self, from: u64, to: u64) {
+        self.skips.add(from.max(self.cursor), to);
+    }
+
+    pub(crate) fn skips(&self) -> &Skips {
+        &self.skips
+    }
+
+    pub(crate) fn counts(&self, log: &Log, fan_out: u64, now_unix_ns: u64) -> Counts {
+        let ahead = fan_out.saturating_sub(self.cursor);
+        let deferred_ahead = log.deferred_between(self.cursor, fan_out, now_unix_ns);
+        let dropped = self.skips.count();
+        let due = self.deferred.iter().filter(|deferred| deferred.0.deadline_unix_ns <= now_unix_ns).count() as u64;
+        Counts {
+            depth: ahead.saturating_sub(deferred_ahead + dropped) + self.requeued.len() as u64 + due,
+            deferred: self.deferred.len() as u64 - due + deferred_ahead,
+            in_flight: self.in_flight,
+        }
+    }
+}
+
+fn spend(left: &mut Budget, run: &Run) {
+    left.messages -= run.count();
+    left.bytes = left.bytes.saturating_sub(u32::try_from(run.bytes().len()).unwrap_or(u32::MAX));
+}
+
+/// One message by itself.
+fn single(log: &Log, seq: u64) -> Option<Run> {
+    let segment = log.segment_at(seq)?;
+    let index = u32::try_from(seq.checked_sub(segment.base())?).ok()?;
+    match segment.next(index, Budget { messages: 1, bytes: u32::MAX }) {
+        Next::Run(run) | Next::Deferred { run, .. } => Some(run),
+        Next::Damaged(_) | Next::End => None,
+    }
+}

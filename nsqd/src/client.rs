@@ -1,0 +1,130 @@
+//! A TCP connection as others see it: channels wake it, statistics read it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use atomic_waker::AtomicWaker;
+use parking_lot::{Mutex, RwLock};
+use protocol::TopicName;
+
+/// What a client said about itself, and what was agreed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Identity {
+    pub(crate) client_id: String,
+    pub(crate) hostname: String,
+    pub(crate) user_agent: String,
+    pub(crate) sample_rate: u8,
+    pub(crate) topology_region: String,
+    pub(crate) topology_zone: String,
+}
+
+/// Where a connection stands. The numbers are those of `/stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Init = 0,
+    Subscribed = 3,
+    Closing = 4,
+}
+
+/// One connection. Its task owns the socket and the messages in flight; this is what is shared.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: u64,
+    pub(crate) remote_address: String,
+    pub(crate) connected_unix: i64,
+    pub(crate) identity: RwLock<Identity>,
+    pub(crate) ready_count: AtomicU32,
+    pub(crate) in_flight_count: AtomicU64,
+    pub(crate) message_count: AtomicU64,
+    pub(crate) finish_count: AtomicU64,
+    pub(crate) requeue_count: AtomicU64,
+    published: Mutex<HashMap<TopicName, u64>>,
+    phase: AtomicU8,
+    /// Stands in its channel's line of waiting consumers. Changed under the channel's lock.
+    pub(crate) is_waiting: AtomicBool,
+    woken: AtomicBool,
+    closed: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Client {
+    pub(crate) fn new(id: u64, remote_address: String, remote_ip: &str, connected_unix: i64) -> Arc<Self> {
+        let identity =
+            Identity { client_id: remote_ip.to_owned(), hostname: remote_ip.to_owned(), ..Identity::default() };
+        Arc::new(Self {
+            id,
+            remote_address,
+            connected_unix,
+            identity: RwLock::new(identity),
+            ready_count: AtomicU32::new(0),
+            in_flight_count: AtomicU64::new(0),
+            message_count: AtomicU64::new(0),
+            finish_count: AtomicU64::new(0),
+            requeue_count: AtomicU64::new(0),
+            published: Mutex::default(),
+            phase: AtomicU8::new(Phase::Init as u8),
+            is_waiting: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        })
+    }
+
+    /// Tells the connection that its channel may have something for it.
+    pub(crate) fn wake(&self) {
+        self.woken.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Tells the connection to end.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Has the connection's task woken at the next [`Client::wake`].
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    /// Whether it was woken since the last call.
+    pub(crate) fn take_woken(&self) -> bool {
+        self.woken.load(Ordering::Relaxed) && self.woken.swap(false, Ordering::Acquire)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn phase(&self) -> u8 {
+        self.phase.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Counts messages that it published. The number of topics bounds the map.
+    pub(crate) fn count_published(&self, topic: &TopicName, messages: u64) {
+        let mut published = self.published.lock();
+        if let Some(count) = published.get_mut(topic) {
+            *count += messages;
+        } else {
+            published.insert(topic.clone(), messages);
+        }
+    }
+
+    /// Messages that it published, by topic name.
+    pub(crate) fn published(&self) -> Vec<(TopicName, u64)> {
+        let mut counts: Vec<_> = self.published.lock().iter().map(|(topic, count)| (topic.clone(), *count)).collect();
+        counts.sort_unstable();
+        counts
+    }
+}

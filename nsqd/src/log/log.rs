@@ -1,0 +1,459 @@
+//! The log of one topic.
+
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, RandomState},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+use protocol::{IdGenerator, MESSAGE_FRAME_HEADER_BYTES, MessageHeader, MessageId, NodeId};
+
+use super::{
+    error::AppendError,
+    segment::{Blank, Entry, SEGMENT_BYTES_MAX, Segment, Writer},
+    storage::Storage,
+};
+
+/// First segment of a topic: small, since most topics stay small.
+const FIRST_SEGMENT_BYTES: u32 = 256 << 10;
+/// What a busy topic whose consumers keep up grows to: large enough that changing segments costs nothing, small
+/// enough that recycled pages are still in the processor's cache.
+const STEADY_SEGMENT_BYTES: u32 = 4 << 20;
+/// Consumed segments that a topic keeps to write into again.
+const SPARES_MAX: usize = 3;
+/// Larger ones are given back to the disk.
+const SPARE_BYTES_MAX: u32 = STEADY_SEGMENT_BYTES;
+/// How far ahead of the writer pages are faulted in.
+const POPULATE_BYTES: u32 = 1 << 20;
+/// How far ahead of a reader that lags pages are brought into memory.
+const WARM_BYTES: u32 = 4 << 20;
+
+/// Where the segments of a log are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Files in this folder.
+    Folder(PathBuf),
+    /// Anonymous memory: nothing survives the process.
+    Memory,
+}
+
+/// Messages of a topic, in the order in which they were published. Seqs rise for the life of the topic.
+///
+/// Appending takes a lock; reading does not, except to find the next segment.
+#[derive(Debug)]
+pub struct Log {
+    me: Weak<Log>,
+    place: Place,
+    segment_bytes_max: u32,
+    storage: Storage,
+    tail: AtomicU64,
+    appender: Mutex<Appender>,
+    /// Rising by base; the last one may be written to. Locked after `appender`, if both are.
+    segments: RwLock<VecDeque<Arc<Segment>>>,
+}
+
+#[derive(Debug)]
+struct Appender {
+    writer: Option<Writer>,
+    next: Next,
+    spares: Vec<Arc<Segment>>,
+    ids: IdGenerator,
+    last_id: MessageId,
+    next_seq: u64,
+    file_number: u64,
+    appended_bytes: u64,
+    /// Offset up to which the writer's pages were asked for.
+    populated: u32,
+    synced: u64,
+    failure: Option<String>,
+}
+
+/// The segment that is made ahead.
+#[derive(Debug)]
+enum Next {
+    None,
+    Asked,
+    Ready(Blank),
+}
+
+/// What recovery hands to a log.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) segments: VecDeque<Arc<Segment>>,
+    pub(super) file_number: u64,
+}
+
+impl Log {
+    pub(super) fn new(place: Place, storage: Storage, segment_bytes_max: u32, node_id: NodeId, found: Found) -> Arc<Self> {
+        let tail = found.segments.back().map_or(0, |segment| segment.tail());
+        let given = found.segments.iter().rev().take(2).flat_map(|segment| {
+            [Some(MessageId::from_u64(segment.id_floor())), segment.last_id()].into_iter().flatten()
+        });
+        let last_id = given.max().unwrap_or(MessageId::from_u64(0));
+        let mut ids = IdGenerator::new(node_id);
+        ids.resume_after(last_id);
+        let appender = Appender {
+            writer: None,
+            next: Next::None,
+            spares: Vec::new(),
+            ids,
+            last_id,
+            next_seq: tail,
+            file_number: found.file_number,
+            appended_bytes: 0,
+            populated: 0,
+            synced: tail,
+            failure: None,
+        };
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            place,
+            segment_bytes_max: segment_bytes_max.clamp(4096, SEGMENT_BYTES_MAX),
+            storage,
+            tail: AtomicU64::new(tail),
+            appender: Mutex::new(appender),
+            segments: RwLock::new(found.segments),
+        })
+    }
+
+    /// A log without files.
+    pub fn in_memory(storage: Storage, segment_bytes_max: u32, node_id: NodeId) -> Arc<Self> {
+        Self::new(Place::Memory, storage, segment_bytes_max, node_id, Found::default())
+    }
+
+    /// Where its segments are.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Seq behind the last message.
+    #[inline]
+    pub fn tail(&self) -> u64 {
+        self.tail.load(Ordering::Acquire)
+    }
+
+    /// Appends a batch and returns the seq behind it.
+    ///
+    /// All messages become readable at once, or none. One copy of the bytes; a system call only when a segment is
+    /// full. `body_bytes` is the sum of the bodies' sizes.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the log is unchanged.
+    pub fn append<'a>(
+        &self,
+        bodies: impl Iterator<Item = &'a [u8]>,
+        messages: usize,
+        body_bytes: usize,
+        deadline_unix_ns: Option<u64>,
+        now_unix_ns: i64,
+    ) -> Result<u64, AppendError> {
+        let mut guard = self.appender.lock();
+        let appender = &mut *guard;
+        let deferred = deadline_unix_ns.is_some();
+        if !appender.writer.as_ref().is_some_and(|writer| writer.has_room(messages, body_bytes, deferred)) {
+            self.change_segment(appender, messages, body_bytes, deferred, now_unix_ns)?;
+        }
+        let writer = appender.writer.as_mut().expect("changing the segment leaves a writer");
+        let mut left = messages;
+        for body in bodies.take(messages) {
+            left -= 1;
+            appender.last_id = appender.ids.next(now_unix_ns);
+            let header = MessageHeader { timestamp_ns: now_unix_ns, attempts: 1, id: appender.last_id };
+            let mut bytes = [0; MESSAGE_FRAME_HEADER_BYTES];
+            let size = u32::try_from(body.len()).expect("less than a segment");
+            header.write(size, &mut bytes);
+            writer.push(&bytes, body, deadline_unix_ns, left != 0);
+        }
+        assert!(left == 0, "the caller counted its bodies");
+        writer.publish();
+        appender.next_seq += messages as u64;
+        appender.appended_bytes += body_bytes as u64;
+        let tail = appender.next_seq;
+        self.tail.store(tail, Ordering::Release);
+        self.look_ahead(appender);
+        Ok(tail)
+    }
+
+    /// Asks the storage thread for what is needed soon.
+    #[inline]
+    fn look_ahead(&self, appender: &mut Appender) {
+        let Some(writer) = &appender.writer else { return };
+        let (end, capacity) = (writer.end(), writer.segment().capacity());
+        if appender.populated < capacity && appender.populated < end + POPULATE_BYTES / 2 && self.place != Place::Memory {
+            let from = appender.populated.max(end);
+            appender.populated = from + POPULATE_BYTES;
+            self.storage.populate_write(writer.segment(), from, POPULATE_BYTES);
+        }
+        if capacity / 2 < end && matches!(appender.next, Next::None) && appender.spares.is_empty() {
+            let bytes = self.next_capacity(appender, 0);
+            if self.storage.prepare(self.me.clone(), bytes) {
+                appender.next = Next::Asked;
+            }
+        }
+    }
+
+    /// On the storage thread: makes the next segment before it is needed.
+    pub(super) fn prepare_next(&self, bytes: u32) {
+        let path = {
+            let mut appender = self.appender.lock();
+            if !matches!(appender.next, Next::Asked) {
+                return;
+            }
+            self.next_path(&mut appender)
+        };
+        let blank = create(path.as_deref(), bytes);
+        let mut appender = self.appender.lock();
+        appender.next = match blank {
+            Ok(blank) => {
+                if path.is_some() {
+                    blank.populate(POPULATE_BYTES.min(bytes) as usize);
+                }
+                Next::Ready(blank)
+            }
+            // Tried again, and reported, by the publish that needs it.
+            Err(_) => Next::None,
+        };
+    }
+
+    #[cold]
+    fn change_segment(
+        &self,
+        appender: &mut Appender,
+        messages: usize,
+        body_bytes: usize,
+        deferred: bool,
+        now_unix_ns: i64,
+    ) -> Result<(), AppendError> {
+        let needed = Writer::capacity_for(messages, body_bytes, deferred);
+        if SEGMENT_BYTES_MAX as usize <= needed {
+            return Err(AppendError::TooBig { bytes: needed, limit: SEGMENT_BYTES_MAX });
+        }
+        let needed = u32::try_from(needed).expect("checked above");
+        let blank = match self.blank(appender, needed) {
+            Ok(blank) => blank,
+            Err(cause) => {
+                let place = match &self.place {
+                    Place::Folder(path) => path.display().to_string(),
+                    Place::Memory => "memory".to_owned(),
+                };
+                appender.failure = Some(cause.to_string());
+                return Err(AppendError::NoRoom { place, cause });
+            }
+        };
+        appender.failure = None;
+        let entry = Entry {
+            base: appender.next_seq,
+            salt: RandomState::new().hash_one(appender.next_seq),
+            id_floor: appender.last_id.to_u64().unwrap_or(0),
+            now_unix_ns: u64::try_from(now_unix_ns).unwrap_or(0),
+        };
+        if let Some(full) = appender.writer.take() {
+            full.seal();
+        }
+        let writer = Writer::begin(blank, entry);
+        self.segments.write().push_back(Arc::clone(writer.segment()));
+        appender.writer = Some(writer);
+        Ok(())
+    }
+
+    /// The cheapest memory of at least `needed` bytes: recycled, made ahead, or made now.
+    fn blank(&self, appender: &mut Appender, needed: u32) -> io::Result<Blank> {
+        let fitting = |spare: &Arc<Segment>| needed <= spare.capacity() && Arc::strong_count(spare) == 1;
+        if let Some(at) = appender.spares.iter().position(fitting) {
+            let spare = appender.spares.swap_remove(at);
+            // Nobody else can get at a spare, so that a count of one stays one.
+            if let Ok(segment) = Arc::try_unwrap(spare) {
+                appender.populated = u32::MAX;
+                return Ok(Blank::recycle(segment));
+            }
+        }
+        if matches!(&appender.next, Next::Ready(blank) if needed <= blank.capacity())
+            && let Next::Ready(blank) = std::mem::replace(&mut appender.next, Next::None)
+        {
+            appender.populated = POPULATE_BYTES;
+            return Ok(blank);
+        }
+        let bytes = self.next_capacity(appender, needed);
+        let path = self.next_path(appender);
+        appender.populated = if bytes < POPULATE_BYTES { u32::MAX } else { 0 };
+        create(path.as_deref(), bytes).or_else(|error| {
+            // A nearly full disk may still take a smaller one.
+            let small = round_up(needed.max(FIRST_SEGMENT_BYTES.min(self.segment_bytes_max)));
+            if small < bytes { create(path.as_deref(), small) } else { Err(error) }
+        })
+    }
+
+    fn next_path(&self, appender: &mut Appender) -> Option<PathBuf> {
+        let Place::Folder(folder) = &self.place else { return None };
+        appender.file_number += 1;
+        Some(segment_path(folder, appender.file_number))
+    }
+
+    /// Grows with the backlog, so that a long one has few files and a short one stays in the cache.
+    fn next_capacity(&self, appender: &Appender, needed: u32) -> u32 {
+        let live: u64 = self.segments.read().iter().map(|segment| u64::from(segment.capacity())).sum();
+        let busy = appender.appended_bytes.min(u64::from(STEADY_SEGMENT_BYTES));
+        let wanted = (live / 2).max(busy).min(u64::from(SEGMENT_BYTES_MAX));
+        let wanted = u32::try_from(wanted).expect("the line above").next_power_of_two();
+        round_up(wanted.max(FIRST_SEGMENT_BYTES).min(self.segment_bytes_max).max(needed))
+    }
+
+    /// The segment that holds `seq`, or the first one behind it where `seq` is gone; `None` at the tail.
+    pub fn segment_at(&self, seq: u64) -> Option<Arc<Segment>> {
+        let segments = self.segments.read();
+        let at = segments.partition_point(|segment| segment.tail() <= seq);
+        segments.get(at).cloned()
+    }
+
+    /// The seq of the message with this id, if the log still has it. For the rare questions.
+    pub fn find(&self, id: MessageId) -> Option<u64> {
+        let segments = self.segments.read();
+        segments.iter().rev().find_map(|segment| segment.find(id))
+    }
+
+    /// Asks for the pages that a reader at message `index` of `segment` is about to need.
+    pub fn warm(&self, segment: &Arc<Segment>, index: u32) {
+        self.storage.populate_read(segment, index, WARM_BYTES);
+    }
+
+    /// Messages in `from..to` whose deadline is after `now_unix_ns`.
+    pub fn deferred_between(&self, from: u64, to: u64, now_unix_ns: u64) -> u64 {
+        let segments = self.segments.read();
+        let first = segments.partition_point(|segment| segment.tail() <= from);
+        let within = segments.range(first..).take_while(|segment| segment.base() < to);
+        let local = |segment: &Segment, seq: u64| {
+            u32::try_from(seq.saturating_sub(segment.base())).unwrap_or(u32::MAX)
+        };
+        within.map(|segment| segment.deferred_between(local(segment, from), local(segment, to), now_unix_ns)).sum()
+    }
+
+    /// Drops segments that nobody needs, wherever they stand, except the one that is written to.
+    ///
+    /// `needed` is asked with the range of seqs of each.
+    pub fn release(&self, mut needed: impl FnMut(u64, u64) -> bool) {
+        let mut appender = self.appender.lock();
+        let mut segments = self.segments.write();
+        let written = appender.writer.as_ref().map(|writer| writer.segment().base());
+        let mut kept = VecDeque::with_capacity(segments.len());
+        for segment in segments.drain(..) {
+            if Some(segment.base()) == written || needed(segment.base(), segment.tail()) {
+                kept.push_back(segment);
+            } else if segment.capacity() <= SPARE_BYTES_MAX && appender.spares.len() < SPARES_MAX {
+                appender.spares.push(segment);
+            } else {
+                self.storage.remove(segment);
+            }
+        }
+        *segments = kept;
+    }
+
+    /// Bases and tails of all segments, rising.
+    pub fn ranges(&self) -> Vec<(u64, u64)> {
+        self.segments.read().iter().map(|segment| (segment.base(), segment.tail())).collect()
+    }
+
+    /// Makes sure that no seq below `seq` is given out again.
+    pub fn advance_to(&self, seq: u64) {
+        let mut appender = self.appender.lock();
+        if appender.next_seq < seq {
+            // The new seqs begin a segment of their own: inside one, they have no gaps.
+            if let Some(writer) = appender.writer.take() {
+                writer.seal();
+            }
+            appender.next_seq = seq;
+            self.tail.store(seq, Ordering::Release);
+        }
+    }
+
+    /// Waits until all that was published before the call is on the disk. For the storage thread.
+    ///
+    /// # Errors
+    /// The segment that failed takes no more messages; what it holds is still delivered.
+    pub fn sync(&self) -> io::Result<()> {
+        let tail = self.tail();
+        let from = self.appender.lock().synced;
+        if from == tail {
+            return Ok(());
+        }
+        let changed: Vec<_> = {
+            let segments = self.segments.read();
+            segments.iter().filter(|segment| from < segment.tail()).cloned().collect()
+        };
+        let result = changed.iter().try_for_each(|segment| segment.sync());
+        let mut appender = self.appender.lock();
+        appender.synced = tail;
+        if let Err(error) = &result {
+            // Never tried again: after a failed sync the page cache proves nothing.
+            appender.failure = Some(error.to_string());
+            if let Some(writer) = appender.writer.take() {
+                writer.seal();
+            }
+        }
+        result
+    }
+
+    /// Notes that everything below `tail` is on the disk.
+    pub fn note_synced(&self, tail: u64) {
+        let mut appender = self.appender.lock();
+        appender.synced = appender.synced.max(tail);
+    }
+
+    /// Why the last publish could not be stored, if it could not. Tries whether there is room again.
+    pub fn failure(&self) -> Option<String> {
+        let mut appender = self.appender.lock();
+        appender.failure.as_ref()?;
+        if matches!(appender.next, Next::Ready(_)) {
+            appender.failure = None;
+            return None;
+        }
+        let (bytes, path) = (self.next_capacity(&appender, 0), self.next_path(&mut appender));
+        match create(path.as_deref(), bytes) {
+            Ok(blank) => {
+                appender.next = Next::Ready(blank);
+                appender.failure = None;
+            }
+            Err(error) => appender.failure = Some(error.to_string()),
+        }
+        appender.failure.clone()
+    }
+
+    /// Ends writing and removes files that hold nothing. The log takes no more messages until it is opened again.
+    pub fn close(&self) {
+        let mut appender = self.appender.lock();
+        if let Some(writer) = appender.writer.take() {
+            writer.seal();
+        }
+        let spares = std::mem::take(&mut appender.spares);
+        let ready = std::mem::replace(&mut appender.next, Next::None);
+        let mut unused: Vec<_> = spares.iter().filter_map(|segment| segment.path().map(Path::to_owned)).collect();
+        if let Next::Ready(blank) = &ready {
+            unused.extend(blank.path().map(Path::to_owned));
+        }
+        for path in unused {
+            // What stays is found to be empty or consumed at the next start, and removed then.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The file of a segment. The number is that of its creation and says nothing about its content.
+pub(super) fn segment_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("{number:012}.seg"))
+}
+
+fn create(path: Option<&Path>, bytes: u32) -> io::Result<Blank> {
+    match path {
+        Some(path) => Blank::create(path, bytes),
+        None => Blank::anonymous(bytes),
+    }
+}
+
+fn round_up(bytes: u32) -> u32 {
+    bytes.next_multiple_of(4096).min(SEGMENT_BYTES_MAX)
+}

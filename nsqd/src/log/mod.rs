@@ -1,0 +1,18 @@
+//! The log of a topic: what was published, in order, in mapped segments whose frames are the bytes that consumers
+//! get. Knows nothing of topics, channels or connections.
+
+#[expect(clippy::module_inception, reason = "the noun of this folder")]
+mod log;
+mod segment;
+
+mod error;
+mod recovery;
+mod storage;
+
+pub use self::{
+    error::{AppendError, OpenError},
+    log::{Log, Place},
+    recovery::OpenOptions,
+    segment::{Budget, Frame, Next, Run, Segment, SegmentError},
+    storage::{Storage, StorageThread},
+};

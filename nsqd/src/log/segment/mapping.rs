@@ -1,0 +1,89 @@
+//! Memory of a segment: a file mapped shared, or anonymous memory for ephemeral topics.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use rustix::fs::{FallocateFlags, fallocate};
+
+/// Mapped memory. The file descriptor is closed after mapping, so that open files do not bound the number of topics.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    raw: MmapRaw,
+    path: Option<PathBuf>,
+}
+
+impl Mapping {
+    /// A new file of `bytes` bytes, all of them allocated on the disk, mode 0600.
+    ///
+    /// # Errors
+    /// No room, no permission, too many mappings. No file is left behind.
+    pub(super) fn create(path: &Path, bytes: u32) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        Self::allocate(&file, path, bytes).inspect_err(|_| {
+            // The error that matters is the one that is returned; a file that stays is taken for an empty
+            // segment at the next start, and removed then.
+            let _ = std::fs::remove_file(path);
+        })
+    }
+
+    fn allocate(file: &File, path: &Path, bytes: u32) -> io::Result<Self> {
+        // All blocks now: a store into a hole of a full disk would kill the process with SIGBUS.
+        fallocate(file, FallocateFlags::empty(), 0, u64::from(bytes))?;
+        let raw = MmapOptions::new().len(bytes as usize).map_raw(file)?;
+        Ok(Self { raw, path: Some(path.to_owned()) })
+    }
+
+    /// Maps an existing file in its whole length.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let raw = MmapOptions::new().map_raw(&file)?;
+        Ok(Self { raw, path: Some(path.to_owned()) })
+    }
+
+    /// Memory without a file.
+    pub(super) fn anonymous(bytes: u32) -> io::Result<Self> {
+        Ok(Self { raw: MmapMut::map_anon(bytes as usize)?.into(), path: None })
+    }
+
+    pub(super) fn as_ptr(&self) -> *const u8 {
+        self.raw.as_ptr()
+    }
+
+    pub(super) fn as_mut_ptr(&self) -> *mut u8 {
+        self.raw.as_mut_ptr()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Makes the pages of a range writable ahead of their use. Only a hint: an error costs page faults later.
+    pub(super) fn populate_write(&self, offset: usize, bytes: usize) {
+        let bytes = bytes.min(self.len().saturating_sub(offset));
+        let _ = self.raw.advise_range(Advice::PopulateWrite, offset, bytes);
+    }
+
+    /// Brings the pages of a range into memory ahead of their use. Only a hint.
+    pub(super) fn populate_read(&self, offset: usize, bytes: usize) {
+        let bytes = bytes.min(self.len().saturating_sub(offset));
+        let _ = self.raw.advise_range(Advice::PopulateRead, offset, bytes);
+    }
+
+    /// Waits until a range is on the disk (`msync`, which for a file mapping is `fdatasync` of the range).
+    pub(super) fn sync(&self, offset: usize, bytes: usize) -> io::Result<()> {
+        if self.path.is_none() {
+            return Ok(());
+        }
+        let bytes = bytes.min(self.len().saturating_sub(offset));
+        self.raw.flush_range(offset, bytes)
+    }
+}

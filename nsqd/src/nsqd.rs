@@ -1,0 +1,68 @@
+//! The daemon's shared parts, as its TCP and HTTP faces use them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::RwLock;
+
+use crate::{client::Client, clock, options::Start, topic::Topics};
+
+/// Topics, clients and settings.
+#[derive(Debug)]
+pub(crate) struct Nsqd {
+    pub(crate) start: Start,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) clients: Clients,
+    pub(crate) hostname: String,
+    pub(crate) start_unix: i64,
+    /// The bound port; −1 for a unix socket.
+    pub(crate) tcp_port: i32,
+    /// The bound port; −1 for a unix socket, 0 without HTTP.
+    pub(crate) http_port: i32,
+}
+
+impl Nsqd {
+    pub(crate) fn new(start: Start, topics: Arc<Topics>, hostname: String, tcp_port: i32, http_port: i32) -> Arc<Self> {
+        let clients = Clients::default();
+        let start_unix = clock::unix_seconds();
+        Arc::new(Self { start, topics, clients, hostname, start_unix, tcp_port, http_port })
+    }
+
+    /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.
+    pub(crate) fn health(&self) -> Result<(), String> {
+        self.topics.failure().map_or(Ok(()), |failure| Err(format!("NOK - {failure}")))
+    }
+}
+
+/// All TCP connections.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    next_id: AtomicU64,
+    map: RwLock<HashMap<u64, Arc<Client>>>,
+}
+
+impl Clients {
+    /// Registers a new connection.
+    pub(crate) fn add(&self, remote_address: String, remote_ip: &str) -> Arc<Client> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let client = Client::new(id, remote_address, remote_ip, clock::unix_seconds());
+        self.map.write().insert(id, Arc::clone(&client));
+        client
+    }
+
+    pub(crate) fn remove(&self, client: &Client) {
+        self.map.write().remove(&client.id);
+    }
+
+    /// All, in the order in which they connected.
+    pub(crate) fn all(&self) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = self.map.read().values().cloned().collect();
+        clients.sort_unstable_by_key(|client| client.id);
+        clients
+    }
+}

@@ -1,0 +1,127 @@
+//! Each option once: name, type, default, help.
+
+use std::time::Duration;
+
+use daemon::options::{Group, Program, boolean, duration, int, text};
+
+/// nsqd and its flags. The default node id depends on the host.
+pub(super) fn program(default_node_id: u16) -> Program {
+    Program::new(
+        "nsqd",
+        "[nsqd] ",
+        vec![identity(default_node_id), network(), storage(), messages(), clients(), without_effect()],
+    )
+}
+
+fn identity(default_node_id: u16) -> Group {
+    Group::new(
+        "Identity",
+        vec![
+            int(
+                "node-id",
+                default_node_id.into(),
+                "part of each message's id, 0 to 1023; by default made from the host's name",
+            )
+            .key("id"),
+            text("broadcast-address", "", "address under which others reach this nsqd")
+                .default_note("host name"),
+            int("broadcast-tcp-port", 0, "TCP port that others are told").default_note("the bound port"),
+            int("broadcast-http-port", 0, "HTTP port that others are told").default_note("the bound port"),
+            text("topology-region", "", "region of this nsqd, told to others"),
+            text("topology-zone", "", "zone of this nsqd, told to others"),
+        ],
+    )
+}
+
+fn network() -> Group {
+    Group::new(
+        "Network",
+        vec![
+            text(
+                "tcp-address",
+                "0.0.0.0:4150",
+                "listen for clients: host:port, or the path of a unix socket",
+            )
+            .argument("address"),
+            text(
+                "http-address",
+                "0.0.0.0:4151",
+                "listen for HTTP: host:port, or the path of a unix socket; empty for none",
+            )
+            .argument("address"),
+        ],
+    )
+}
+
+fn storage() -> Group {
+    Group::new(
+        "Storage",
+        vec![
+            text("data-path", "", "directory of the queues, which must exist")
+                .argument("path")
+                .default_note("working directory"),
+            int(
+                "mem-queue-size",
+                10_000,
+                "messages an ephemeral topic or channel holds; of others, what is beyond counts as backend depth",
+            ),
+            int("max-bytes-per-file", 104_857_600, "size up to which the files of a topic grow"),
+            int("sync-every", 2500, "sync a topic to the disk after so many messages"),
+            duration("sync-timeout", Duration::from_secs(2), "and at the latest so long after one"),
+        ],
+    )
+}
+
+fn messages() -> Group {
+    Group::new(
+        "Messages",
+        vec![
+            duration(
+                "msg-timeout",
+                Duration::from_mins(1),
+                "time a client has to finish a message, unless it sets its own",
+            ),
+            duration("max-msg-timeout", Duration::from_mins(15), "longest such time, also with TOUCH"),
+            int("max-msg-size", 1_048_576, "bytes of one message's body").argument("bytes"),
+            int("max-body-size", 5_242_880, "bytes of the body of one command or request").argument("bytes"),
+            duration("max-req-timeout", Duration::from_hours(1), "longest delay of a requeued message"),
+            duration("max-defer-timeout", Duration::ZERO, "longest delay of a deferred publish")
+                .default_note("as max-req-timeout"),
+        ],
+    )
+}
+
+fn clients() -> Group {
+    Group::new(
+        "Limits for what clients ask",
+        vec![
+            duration("max-heartbeat-interval", Duration::from_mins(1), "longest time between heartbeats"),
+            int("max-rdy-count", 2500, "highest RDY of a client"),
+            int("max-output-buffer-size", 65_536, "largest output buffer").argument("bytes"),
+            duration(
+                "max-output-buffer-timeout",
+                Duration::from_secs(30),
+                "longest time a message waits in it",
+            ),
+            duration("min-output-buffer-timeout", Duration::from_millis(25), "shortest such time"),
+            duration(
+                "output-buffer-timeout",
+                Duration::from_millis(250),
+                "such time of a client that sets none; 0 for no limit",
+            ),
+            int("max-channel-consumers", 0, "consumers of one channel; 0 for no limit"),
+        ],
+    )
+}
+
+fn without_effect() -> Group {
+    const EXACT_TIMERS: &str = "each channel has exact timers, nothing is scanned for";
+    Group::new(
+        "Accepted for old command lines",
+        vec![
+            boolean("worker-id", false, "").flag_only().no_effect("use --node-id to set the id of this nsqd"),
+            int("queue-scan-worker-pool-max", 4, "").no_effect(EXACT_TIMERS),
+            int("queue-scan-selection-count", 20, "").no_effect(EXACT_TIMERS),
+        ],
+    )
+}

@@ -1,0 +1,25 @@
+//! What every topic uses of the daemon.
+
+use std::{path::PathBuf, sync::Arc, sync::atomic::AtomicU64};
+
+use super::housekeeping::Housekeeping;
+use crate::{log::Storage, timers::Timers};
+
+/// Settings and services of topics and channels.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) storage: Storage,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) housekeeping: Arc<Housekeeping>,
+    pub(crate) data_path: PathBuf,
+    pub(crate) segment_bytes_max: u32,
+    pub(crate) node_id: protocol::NodeId,
+    /// Messages after which a topic is synced, if the sync interval is not over before.
+    pub(crate) sync_every: u64,
+    /// Messages that wait in an ephemeral topic or channel, at most.
+    pub(crate) ephemeral_depth_max: u64,
+    /// Whether the messages of full segments are checked at the start.
+    pub(crate) verify: bool,
+    /// Numbers for channels.
+    pub(crate) numbers: AtomicU64,
+}

@@ -1,0 +1,198 @@
+//! Where a topic is on the disk.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crc32c::crc32c;
+use protocol::{ChannelName, TopicName};
+
+use crate::channel::write_atomically;
+
+/// Names end in a suffix, since `.` and `..` are legal topic names.
+const TOPIC_SUFFIX: &str = "topic";
+const CHANNEL_SUFFIX: &str = "channel";
+const STATE_FILE: &str = "topic.state";
+const DELETED: &str = ".topic.deleted-";
+
+/// Persisted; never reuse.
+const MAGIC: u64 = u64::from_le_bytes(*b"nsqrstop");
+/// Persisted; never reuse.
+const VERSION: u64 = 1;
+/// Persisted; never reuse.
+const PAUSED: u64 = 1;
+
+/// What is kept of a topic besides its messages and channels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TopicState {
+    pub(super) paused: bool,
+    /// Where its fan-out stood; of use only while it is paused or has no channel.
+    pub(super) held: u64,
+    /// No seq below this is given out again.
+    pub(super) tail: u64,
+}
+
+/// A topic's folder: `<topic>.topic/` with segments, `<channel>.channel` files, and `topic.state`.
+#[derive(Debug, Clone)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn of(data_path: &Path, topic: &TopicName) -> Self {
+        Self(data_path.join(format!("{topic}.{TOPIC_SUFFIX}")))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes the folder if it is not there.
+    pub(super) fn create(&self) -> io::Result<()> {
+        match fs::create_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    pub(super) fn channel_file(&self, channel: &ChannelName) -> PathBuf {
+        self.0.join(format!("{channel}.{CHANNEL_SUFFIX}"))
+    }
+
+    /// The channels that have a file, and the file.
+    pub(super) fn channels(&self) -> io::Result<Vec<(ChannelName, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            if let Some(name) = named(&path, CHANNEL_SUFFIX).and_then(|name| ChannelName::parse(&name).ok()) {
+                found.push((name, path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// `None` if there is none, or it is damaged.
+    pub(super) fn read_state(&self) -> Option<TopicState> {
+        let bytes = fs::read(self.0.join(STATE_FILE)).ok()?;
+        let (checked, crc) = bytes.split_last_chunk()?;
+        if u64::from_le_bytes(*crc) != u64::from(crc32c(checked)) {
+            return None;
+        }
+        let (words, []) = checked.as_chunks::<8>() else { return None };
+        let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let [MAGIC, VERSION, flags, held, tail] = words[..] else { return None };
+        Some(TopicState { paused: flags & PAUSED != 0, held, tail })
+    }
+
+    pub(super) fn write_state(&self, state: TopicState, sync: bool) -> io::Result<()> {
+        let flags = if state.paused { PAUSED } else { 0 };
+        let words = [MAGIC, VERSION, flags, state.held, state.tail];
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let crc = crc32c(&bytes);
+        bytes.extend_from_slice(&u64::from(crc).to_le_bytes());
+        write_atomically(&self.0.join(STATE_FILE), &bytes, sync)
+    }
+
+    /// Takes the folder out of use, in one step, and returns where it is now, to be removed at leisure.
+    pub(super) fn condemn(&self) -> io::Result<Option<PathBuf>> {
+        let base = self.0.file_stem().unwrap_or_default();
+        let condemned = (0..)
+            .map(|number: u32| {
+                let mut name = OsString::from(base);
+                name.push(format!("{DELETED}{number}"));
+                self.0.with_file_name(name)
+            })
+            .find(|path| !path.exists())
+            .expect("some number is free");
+        match fs::rename(&self.0, &condemned) {
+            Ok(()) => Ok(Some(condemned)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What a data path holds.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// Topics that have a folder.
+    pub(super) topics: Vec<TopicName>,
+    /// Folders of topics whose deletion a crash interrupted.
+    pub(super) condemned: Vec<(TopicName, PathBuf)>,
+}
+
+impl Scan {
+    pub(super) fn of(data_path: &Path) -> io::Result<Self> {
+        let mut scan = Self::default();
+        for entry in fs::read_dir(data_path)? {
+            let path = entry?.path();
+            if let Some(name) = named(&path, TOPIC_SUFFIX).and_then(|name| TopicName::parse(&name).ok()) {
+                scan.topics.push(name);
+            } else if let Some(file) = path.file_name().and_then(|name| name.to_str())
+                && let Some((name, _)) = file.rsplit_once(DELETED)
+                && let Ok(name) = TopicName::parse(name.as_bytes())
+            {
+                scan.condemned.push((name, path));
+            }
+        }
+        scan.topics.sort();
+        Ok(scan)
+    }
+}
+
+/// `x` of `x.suffix`.
+fn named(path: &Path, suffix: &str) -> Option<Vec<u8>> {
+    let name = path.file_name()?.to_str()?.strip_suffix(suffix)?.strip_suffix('.')?;
+    Some(name.as_bytes().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Protects: every legal name has a folder of its own inside the data path, `.` and `..` too.
+    #[test]
+    fn legal_names_are_legal_folders() {
+        let data_path = tempfile::tempdir().unwrap();
+        let names = [".", "..", "a", "a.topic", "a.topic.deleted-0", "x.diskqueue.000000.dat"];
+        for name in names {
+            Folder::of(data_path.path(), &TopicName::parse(name.as_bytes()).unwrap()).create().unwrap();
+        }
+        let found: Vec<String> = Scan::of(data_path.path()).unwrap().topics.iter().map(ToString::to_string).collect();
+        let mut expected: Vec<String> = names.iter().map(ToString::to_string).collect();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+
+    /// Protects: pause and the place of the fan-out survive; damage is noticed.
+    #[test]
+    fn the_state_is_read_back_or_refused() {
+        let data_path = tempfile::tempdir().unwrap();
+        let folder = Folder::of(data_path.path(), &TopicName::parse(b"t").unwrap());
+        folder.create().unwrap();
+        assert_eq!(folder.read_state(), None);
+        let state = TopicState { paused: true, held: 7, tail: 9 };
+        folder.write_state(state, true).unwrap();
+        assert_eq!(folder.read_state(), Some(state));
+        let file = folder.path().join(STATE_FILE);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[17] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        assert_eq!(folder.read_state(), None);
+    }
+
+    /// Protects: a deletion that was interrupted is found, and its name does not come back.
+    #[test]
+    fn a_condemned_folder_is_not_a_topic() {
+        let data_path = tempfile::tempdir().unwrap();
+        let name = TopicName::parse(b"t").unwrap();
+        let folder = Folder::of(data_path.path(), &name);
+        folder.create().unwrap();
+        let condemned = folder.condemn().unwrap().unwrap();
+        let scan = Scan::of(data_path.path()).unwrap();
+        assert_eq!(scan.topics, []);
+        assert_eq!(scan.condemned, [(name, condemned)]);
+        assert!(folder.condemn().unwrap().is_none());
+    }
+}

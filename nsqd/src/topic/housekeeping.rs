@@ -1,0 +1,84 @@
+//! Syncs, checkpoints and the release of segments, once a sync interval for all topics that changed.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tracing::error;
+
+use super::topic::Topic;
+use crate::log::Storage;
+
+/// With more changed topics than this, one sync of the file system is cheaper than one for each.
+const SYNC_SINGLY_MAX: usize = 8;
+
+/// The topics that changed since the last round.
+#[derive(Debug)]
+pub(crate) struct Housekeeping {
+    storage: Storage,
+    data_path: PathBuf,
+    interval: Duration,
+    dirty: Mutex<Vec<Arc<Topic>>>,
+    is_scheduled: AtomicBool,
+}
+
+impl Housekeeping {
+    pub(crate) fn new(storage: Storage, data_path: PathBuf, interval: Duration) -> Arc<Self> {
+        Arc::new(Self { storage, data_path, interval, dirty: Mutex::default(), is_scheduled: AtomicBool::new(false) })
+    }
+
+    /// Has `topic` looked after within the interval.
+    #[cold]
+    pub(super) fn note(self: &Arc<Self>, topic: Arc<Topic>) {
+        if !topic.is_dirty.swap(true, Ordering::AcqRel) {
+            self.dirty.lock().push(topic);
+        }
+        self.schedule();
+    }
+
+    fn schedule(self: &Arc<Self>) {
+        if !self.is_scheduled.swap(true, Ordering::AcqRel) {
+            let me = Arc::clone(self);
+            // Where the queue is full, the next change asks again.
+            if !self.storage.run_after(self.interval, move || me.round()) {
+                self.is_scheduled.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// On the storage thread.
+    fn round(&self) {
+        self.is_scheduled.store(false, Ordering::Release);
+        let topics = std::mem::take(&mut *self.dirty.lock());
+        // Before anything is read: a change from here on is a new one.
+        topics.iter().for_each(|topic| topic.is_dirty.store(false, Ordering::Release));
+        let together = SYNC_SINGLY_MAX < topics.len();
+        let tails: Vec<u64> = topics.iter().map(|topic| topic.tail()).collect();
+        for topic in &topics {
+            topic.settle();
+            topic.save(!together);
+        }
+        if !together || !self.sync_file_system() {
+            topics.iter().for_each(|topic| topic.sync_log());
+            return;
+        }
+        for (topic, tail) in topics.iter().zip(tails) {
+            topic.note_synced(tail);
+        }
+    }
+
+    fn sync_file_system(&self) -> bool {
+        let synced = File::open(&self.data_path).and_then(|folder| Ok(rustix::fs::syncfs(&folder)?));
+        if let Err(cause) = &synced {
+            error!(%cause, "cannot sync the file system; topics are synced one by one");
+        }
+        synced.is_ok()
+    }
+}

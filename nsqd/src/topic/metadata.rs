@@ -1,0 +1,81 @@
+//! `nsqd.dat`: the list of topics and channels in NSQ's form.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::channel::write_atomically;
+
+/// Name of the file in the data path.
+pub(super) const FILE: &str = "nsqd.dat";
+
+/// The document. Unknown keys are ignored, absent and `null` lists are empty.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Metadata {
+    #[serde(default)]
+    pub(super) topics: Option<Vec<TopicEntry>>,
+    #[serde(default)]
+    pub(super) version: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct TopicEntry {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) paused: bool,
+    #[serde(default)]
+    pub(super) channels: Option<Vec<ChannelEntry>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ChannelEntry {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) paused: bool,
+}
+
+impl Metadata {
+    /// Reads the file; an absent one is an empty list.
+    ///
+    /// # Errors
+    /// The text of NSQ's start error: the file cannot be read, or is not such a document.
+    pub(super) fn read(data_path: &Path) -> Result<Self, String> {
+        let path = data_path.join(FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(format!("failed to read metadata from {} - {error}", path.display())),
+        };
+        serde_json::from_slice::<Option<Self>>(&bytes)
+            .map(Option::unwrap_or_default)
+            .map_err(|error| format!("failed to parse metadata in {} - {error}", path.display()))
+    }
+
+    /// Replaces the file, synced.
+    pub(super) fn write(&self, data_path: &Path) -> std::io::Result<()> {
+        let bytes = serde_json::to_vec(self)?;
+        write_atomically(&data_path.join(FILE), &bytes, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Protects: files of NSQ 1.x, of hand and of ours are all read; a broken one stops the start with its name.
+    #[test]
+    fn nsq_documents_are_read() {
+        let data_path = tempfile::tempdir().unwrap();
+        assert!(Metadata::read(data_path.path()).unwrap().topics.is_none());
+        let check = |text: &str| {
+            std::fs::write(data_path.path().join(FILE), text).unwrap();
+            Metadata::read(data_path.path()).map(|metadata| metadata.topics.map_or(0, |topics| topics.len()))
+        };
+        assert_eq!(check(r#"{"topics":[{"name":"s","paused":true,"channels":null}],"version":"1.3.0"}"#), Ok(1));
+        assert_eq!(check(r#"{"topics":[{"channels":[{"name":"c"}],"name":"s","more":1}]}"#), Ok(1));
+        assert_eq!(check(r#"{"topics":null,"version":"1.3.0"}"#), Ok(0));
+        assert_eq!(check("{}"), Ok(0));
+        assert_eq!(check("null"), Ok(0));
+        assert!(check("").unwrap_err().contains("failed to parse metadata in"));
+    }
+}

@@ -1,0 +1,261 @@
+//! All topics, by name, and the list of them on the disk.
+
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::RwLock;
+use protocol::{ChannelName, TopicName};
+use tracing::{error, info, warn};
+
+use super::{
+    environment::Environment,
+    folder::Scan,
+    metadata::{ChannelEntry, Metadata, TopicEntry},
+    topic::Topic,
+};
+use crate::log::OpenError;
+
+/// After a topic or channel was made, the list is rewritten within this time. The folders are the truth; so many
+/// creations cost one write.
+const REWRITE_DELAY: Duration = Duration::from_millis(200);
+
+/// Why the daemon cannot start with this data path.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The list of topics cannot be read.
+    #[error("{0}")]
+    Metadata(String),
+    /// The data path cannot be read.
+    #[error("cannot read {path}")]
+    DataPath {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    /// A topic cannot be opened.
+    #[error("cannot open topic {topic}")]
+    Topic {
+        topic: TopicName,
+        #[source]
+        cause: OpenError,
+    },
+}
+
+/// Names → topics.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    environment: Arc<Environment>,
+    map: RwLock<HashMap<TopicName, Arc<Topic>>>,
+    exiting: AtomicBool,
+    rewrite_asked: AtomicBool,
+}
+
+impl Topics {
+    /// Opens all topics of the data path.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was changed, except that interrupted deletions were finished.
+    pub(crate) fn open(environment: Arc<Environment>) -> Result<Arc<Self>, StartError> {
+        let data_path = environment.data_path.clone();
+        let metadata = Metadata::read(&data_path).map_err(StartError::Metadata)?;
+        let scan = Scan::of(&data_path).map_err(|cause| StartError::DataPath { path: data_path, cause })?;
+        let topics = Self {
+            environment,
+            map: RwLock::default(),
+            exiting: AtomicBool::new(false),
+            rewrite_asked: AtomicBool::new(false),
+        };
+        for topic in &scan.topics {
+            topics.restore(topic)?;
+        }
+        let listed = metadata.topics.unwrap_or_default();
+        for entry in &listed {
+            let Ok(name) = TopicName::parse(entry.name.as_bytes()) else {
+                warn!("skipping creation of invalid topic {}", entry.name);
+                continue;
+            };
+            let is_condemned = scan.condemned.iter().any(|(condemned, _)| *condemned == name);
+            if !scan.topics.contains(&name) && !is_condemned {
+                topics.restore_listed(&name, entry)?;
+            }
+        }
+        for (_, folder) in scan.condemned {
+            remove_folder(&folder);
+        }
+        Ok(Arc::new(topics))
+    }
+
+    fn restore(&self, name: &TopicName) -> Result<Arc<Topic>, StartError> {
+        let topic = Topic::open(name.clone(), Arc::clone(&self.environment))
+            .map_err(|cause| StartError::Topic { topic: name.clone(), cause })?;
+        self.map.write().insert(name.clone(), Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    /// A topic that the list has and no folder: the list was written by NSQ, or by hand.
+    fn restore_listed(&self, name: &TopicName, entry: &TopicEntry) -> Result<(), StartError> {
+        let topic = self.restore(name)?;
+        for channel in entry.channels.iter().flatten() {
+            match ChannelName::parse(channel.name.as_bytes()) {
+                Ok(name) => {
+                    topic.channel_or_create(&name).0.set_paused(channel.paused);
+                }
+                Err(_) => warn!("skipping creation of invalid channel {}", channel.name),
+            }
+        }
+        topic.set_paused(entry.paused);
+        Ok(())
+    }
+
+    /// The topic of this name.
+    #[inline]
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
+        self.map.read().get(name).cloned()
+    }
+
+    /// The topic of this name, made if it is not there. `None` once the daemon stops.
+    ///
+    /// # Errors
+    /// [`OpenError`] if its folder cannot be made.
+    pub(crate) fn get_or_create(self: &Arc<Self>, name: &TopicName) -> Result<Option<Arc<Topic>>, OpenError> {
+        if let Some(topic) = self.get(name.as_str()) {
+            return Ok(Some(topic));
+        }
+        let mut map = self.map.write();
+        if self.exiting.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        if let Some(topic) = map.get(name.as_str()) {
+            return Ok(Some(Arc::clone(topic)));
+        }
+        let topic = Topic::open(name.clone(), Arc::clone(&self.environment))?;
+        map.insert(name.clone(), Arc::clone(&topic));
+        drop(map);
+        info!("TOPIC({name}): created");
+        self.rewrite_soon();
+        Ok(Some(topic))
+    }
+
+    /// Deletes a topic with its channels and messages. `false` if there is none.
+    pub(crate) fn delete(self: &Arc<Self>, name: &str) -> bool {
+        let mut map = self.map.write();
+        let Some(topic) = map.remove(name) else { return false };
+        // Under the lock: a new topic of this name must not get the old one's folder.
+        let condemned = topic.exit();
+        drop(map);
+        match condemned {
+            Ok(None) => {}
+            Ok(Some(folder)) => {
+                let removal = folder.clone();
+                if !self.environment.storage.run_after(Duration::ZERO, move || remove_folder(&removal)) {
+                    remove_folder(&folder);
+                }
+            }
+            Err(cause) => error!(topic = name, %cause, "cannot take the folder of a deleted topic out of use"),
+        }
+        true
+    }
+
+    /// Removes an ephemeral topic that has lost its last channel.
+    pub(crate) fn delete_if_unused(self: &Arc<Self>, topic: &Topic) {
+        if topic.name().is_ephemeral() && topic.channels().is_empty() {
+            self.delete(topic.name().as_str());
+        }
+    }
+
+    /// All topics, by name.
+    pub(crate) fn all(&self) -> Vec<Arc<Topic>> {
+        let mut topics: Vec<_> = self.map.read().values().cloned().collect();
+        topics.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        topics
+    }
+
+    /// Why some topic cannot store messages, if one cannot.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.map.read().values().find_map(|topic| topic.failure())
+    }
+
+    /// Has the list of topics rewritten within a moment.
+    pub(crate) fn rewrite_soon(self: &Arc<Self>) {
+        if !self.rewrite_asked.swap(true, Ordering::AcqRel) {
+            let me = Arc::clone(self);
+            let asked = self.environment.storage.run_after(REWRITE_DELAY, move || {
+                me.rewrite_asked.store(false, Ordering::Release);
+                me.rewrite();
+            });
+            if !asked {
+                self.rewrite_asked.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// Rewrites the list of topics on the storage thread, and waits for it without blocking the caller's thread.
+    pub(crate) async fn rewrite_now(self: &Arc<Self>) {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        let me = Arc::clone(self);
+        let asked = self.environment.storage.run_after(Duration::ZERO, move || {
+            me.rewrite();
+            // Nobody waits any more if the request was given up.
+            let _ = tx.send(());
+        });
+        if asked {
+            let _ = rx.await;
+        } else {
+            self.rewrite_soon();
+        }
+    }
+
+    /// Rewrites the list of topics. May wait for the disk.
+    pub(crate) fn rewrite(&self) {
+        let entries = self.all().into_iter().filter(|topic| !topic.name().is_ephemeral()).map(|topic| {
+            let channels = topic.channels().into_iter().filter(|channel| !channel.name().is_ephemeral());
+            let channels: Vec<_> = channels
+                .map(|channel| ChannelEntry { name: channel.name().to_string(), paused: channel.is_paused() })
+                .collect();
+            TopicEntry {
+                name: topic.name().to_string(),
+                paused: topic.is_paused(),
+                channels: (!channels.is_empty()).then_some(channels),
+            }
+        });
+        let entries: Vec<_> = entries.collect();
+        let topics = (!entries.is_empty()).then_some(entries);
+        let metadata = Metadata { topics, version: daemon::version::COMPATIBLE.to_owned() };
+        if let Err(cause) = metadata.write(&self.environment.data_path) {
+            error!(%cause, "cannot write the list of topics; it is written at the next change");
+        }
+    }
+
+    /// Ends all topics with their state on the disk. Publishes are refused from here on.
+    ///
+    /// # Errors
+    /// How many topics could not write all of it; each is logged.
+    pub(crate) fn close(&self) -> Result<(), usize> {
+        self.exiting.store(true, Ordering::Release);
+        info!("NSQ: persisting topic/channel metadata to {}", self.environment.data_path.join("nsqd.dat").display());
+        self.rewrite();
+        info!("NSQ: closing topics");
+        let mut failed = 0;
+        for topic in self.all() {
+            if let Err(cause) = topic.close() {
+                error!(topic = %topic.name(), %cause, "cannot write all of a topic's state");
+                failed += 1;
+            }
+        }
+        if failed == 0 { Ok(()) } else { Err(failed) }
+    }
+}
+
+fn remove_folder(folder: &std::path::Path) {
+    if let Err(cause) = std::fs::remove_dir_all(folder) {
+        error!(folder = %folder.display(), %cause, "cannot remove the files of a deleted topic; tried again at the next start");
+    }
+}
