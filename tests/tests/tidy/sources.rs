@@ -88,10 +88,9 @@ fn modules_use_only_what_lies_below_them() {
             if !is_below(&file.path, path) {
                 continue;
             }
-            for (number, line) in file.code(true) {
-                for module in forbidden.iter().filter(|module| mentions_module(line, module)) {
-                    findings.push(format!("{}:{number} uses {module}, but {reason}", file.path));
-                }
+            let used = modules_used(&file);
+            for module in forbidden.iter().filter(|module| used.contains(**module)) {
+                findings.push(format!("{} uses {module}, but {reason}", file.path));
             }
         }
     }
@@ -103,13 +102,49 @@ fn is_below(path: &str, place: &str) -> bool {
     path == file || path.starts_with(place) && (place.ends_with('/') || path[place.len()..].starts_with('/'))
 }
 
-/// Whether a line of code names a module of its crate: `crate::tcp`, or one of several in `crate::{…}`.
-fn mentions_module(line: &str, module: &str) -> bool {
-    let Some((_, rest)) = line.split_once("crate::") else { return false };
-    let group = rest.strip_prefix('{').and_then(|rest| rest.split('}').next());
-    let mut names =
-        group.unwrap_or(rest).split(',').map(|name| name.trim().split("::").next().unwrap_or_default());
-    names.any(|name| name.trim_end_matches([';', ' ', ')', '(', '.']) == module)
+/// The first names behind each `crate::` and `super::`, with all of a group in braces.
+fn modules_used(file: &RustFile) -> HashSet<String> {
+    let code: Vec<&str> = file.code(true).map(|(_, line)| line).collect();
+    let code = code.join(" ");
+    let mut used = HashSet::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let rest = &code[at + start.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => used.extend(names_in_group(group)),
+                None => used.extend(first_name(rest)),
+            }
+        }
+    }
+    used
+}
+
+/// Of `a::{b, c}, d}` the names `a` and `d`.
+fn names_in_group(group: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut depth = 0;
+    let mut entry_start = 0;
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' | ',' if depth == 0 => {
+                names.extend(first_name(&group[entry_start..at]));
+                entry_start = at + 1;
+                if character == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    names
+}
+
+fn first_name(path: &str) -> Option<String> {
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let name: String = path.trim_start().chars().take_while(|character| is_part(*character)).collect();
+    (!name.is_empty()).then_some(name)
 }
 
 #[test]
@@ -153,11 +188,16 @@ fn what_is_left_to_do_has_a_condition() {
 #[test]
 fn the_checks_see_what_they_look_for() {
     // Protects these checks themselves from seeing nothing.
-    assert!(mentions_module("use crate::tcp::Server;", "tcp"));
-    assert!(mentions_module("use crate::{log, tcp};", "tcp"));
-    assert!(mentions_module("let x = crate::http::serve();", "http"));
-    assert!(!mentions_module("use crate::topic::Topic;", "tcp"));
-    assert!(!mentions_module("use crate::tcp_options;", "tcp"));
+    let used = |text: &str| {
+        let mut used: Vec<_> =
+            modules_used(&RustFile { path: String::new(), text: text.to_owned() }).into_iter().collect();
+        used.sort();
+        used.join(" ")
+    };
+    assert_eq!(used("use crate::tcp::Server; // crate::http"), "tcp");
+    assert_eq!(used("use crate::{\n    log::{Log, Seq},\n    tcp,\n};"), "log tcp");
+    assert_eq!(used("let x = crate::http::serve(super::tcp_options);"), "http tcp_options");
+    assert_eq!(used("let x = 1;\n#[cfg(test)]\nmod tests {\nuse crate::tcp;\n}"), "");
     assert!(is_below("nsqd/src/log/segment.rs", "nsqd/src/log/"));
     assert!(
         is_below("nsqd/src/topic.rs", "nsqd/src/topic")
