@@ -1,1 +1,48 @@
-//! Tests of whole binaries over real sockets.
+//! A harness for tests of whole binaries: start nsqd, talk to it over TCP and HTTP, kill it, start it again.
+//!
+//! A test reads as a story:
+//!
+//! ```no_run
+//! # async fn story() {
+//! let nsqd = tests::Nsqd::start().await;
+//! let mut consumer = nsqd.consumer("orders", "billing", 1).await;
+//! nsqd.connect().await.publish("orders", b"one").await;
+//! let message = consumer.next_message().await;
+//! assert_eq!(message.body, b"one");
+//! consumer.fin(message.id).await;
+//! # }
+//! ```
+//!
+//! Every wait has a deadline, and whatever goes wrong is a panic that says what was awaited. When a test fails, the log of
+//! its nsqd is printed. The binary is `NSQD_BIN`, or else the workspace's own, which `cargo build` must have built.
+//! `NSQD_IS_REFERENCE=1` says that `NSQD_BIN` is NSQ's nsqd: tests of what we do better are skipped then.
+#![expect(
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test fails by a panic, and so does its harness"
+)]
+
+mod client;
+mod deadline;
+mod http;
+mod nsqd;
+mod process;
+
+pub use client::{Client, Message, Received};
+pub use deadline::{DEADLINE, SILENCE, within};
+pub use http::{HttpConnection, Response};
+pub use nsqd::{Nsqd, Stats};
+
+/// Whether the binary under test is NSQ's own nsqd.
+pub fn is_reference() -> bool {
+    std::env::var_os("NSQD_IS_REFERENCE").is_some_and(|value| value == "1")
+}
+
+/// Whether to go on with a test of something that we do better than NSQ 1.3; says so if not.
+#[expect(clippy::print_stderr, reason = "a skipped test has to be seen")]
+pub fn ours_only(better: &str) -> bool {
+    if is_reference() {
+        eprintln!("skipped, the reference does not do this: {better}");
+    }
+    !is_reference()
+}

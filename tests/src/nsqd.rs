@@ -1,0 +1,230 @@
+//! An nsqd under test: its life, and what its statistics say.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Addresses, Process};
+use crate::{Client, DEADLINE, HttpConnection, Response, within};
+
+/// Between two looks at the statistics, for changes that nothing announces.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// An nsqd on free ports of the loopback interface, killed when dropped.
+pub struct Nsqd {
+    process: Process,
+    addresses: Addresses,
+    flags: Vec<String>,
+    data: Arc<TempDir>,
+}
+
+impl Nsqd {
+    /// Starts nsqd on an empty data path.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts nsqd on an empty data path, with further flags such as `--msg-timeout=1s`.
+    pub async fn start_with(flags: &[&str]) -> Self {
+        let data = TempDir::with_prefix("nsqd-test-").expect("a temporary folder can be made");
+        Self::start_on(Arc::new(data), flags).await
+    }
+
+    async fn start_on(data: Arc<TempDir>, flags: &[&str]) -> Self {
+        let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
+        let mut all = own_flags(data.path());
+        all.extend_from_slice(&flags);
+        let (process, addresses) = Process::start(&program(), &all).await;
+        Self { process, addresses, flags, data }
+    }
+
+    /// Kills the process (SIGKILL).
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Stops the process in an orderly way (SIGTERM).
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.process.terminate().await
+    }
+
+    /// After [`Nsqd::kill`] or [`Nsqd::terminate`]: a new process on the same data path, with the same flags.
+    #[must_use]
+    pub async fn start_again(self) -> Self {
+        let flags = self.flags.clone();
+        self.start_again_with(&flags.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+
+    /// As [`Nsqd::start_again`], with other flags.
+    #[must_use]
+    pub async fn start_again_with(mut self, flags: &[&str]) -> Self {
+        // Not beside its predecessor: they would fight for the lock of the data path.
+        self.process.kill().await;
+        Self::start_on(self.data.clone(), flags).await
+    }
+
+    /// Starts another nsqd on the same data path, which has to refuse it: its exit status and its log.
+    pub async fn start_rival(&self) -> (ExitStatus, String) {
+        let mut command = tokio::process::Command::new(program());
+        command.args(own_flags(self.data.path())).kill_on_drop(true);
+        let output = within("the end of a second nsqd", command.output()).await.expect("nsqd can be run");
+        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// An orderly stop and a start on the same data path.
+    #[must_use]
+    pub async fn restart(mut self) -> Self {
+        let status = self.terminate().await;
+        assert!(status.success(), "an orderly stop ends with {status}");
+        self.start_again().await
+    }
+
+    /// Where it takes V2 clients.
+    pub fn tcp_address(&self) -> SocketAddr {
+        self.addresses.tcp
+    }
+
+    /// Where it takes HTTP requests.
+    pub fn http_address(&self) -> SocketAddr {
+        self.addresses.http
+    }
+
+    /// The folder of its data.
+    pub fn data_path(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// What it has logged since its start.
+    pub fn log(&self) -> Vec<String> {
+        self.process.log()
+    }
+
+    /// A client that has sent the magic.
+    pub async fn connect(&self) -> Client {
+        Client::connect(self.addresses.tcp).await
+    }
+
+    /// A client that is subscribed and ready for `rdy` messages.
+    pub async fn consumer(&self, topic: &str, channel: &str, rdy: u32) -> Client {
+        let mut client = self.connect().await;
+        client.subscribe(topic, channel).await;
+        client.rdy(rdy).await;
+        client
+    }
+
+    /// A connection for several requests.
+    pub async fn http(&self) -> HttpConnection {
+        HttpConnection::connect(self.addresses.http).await
+    }
+
+    /// The answer to a GET.
+    pub async fn get(&self, target: &str) -> Response {
+        self.http().await.request("GET", target, b"").await
+    }
+
+    /// The answer to a POST.
+    pub async fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Response {
+        self.http().await.request("POST", target, body.as_ref()).await
+    }
+
+    /// A POST that has to succeed.
+    pub async fn post_ok(&self, target: &str) {
+        let response = self.post(target, b"").await;
+        assert_eq!(response.status, 200, "POST {target}: {}", response.text());
+    }
+
+    /// Creates a channel, and its topic before it.
+    pub async fn create_channel(&self, topic: &str, channel: &str) {
+        self.post_ok(&format!("/topic/create?topic={}", escape(topic))).await;
+        self.post_ok(&format!("/channel/create?topic={}&channel={}", escape(topic), escape(channel))).await;
+    }
+
+    /// The statistics.
+    pub async fn stats(&self) -> Stats {
+        let response = self.get("/stats?format=json").await;
+        assert_eq!(response.status, 200, "GET /stats: {}", response.text());
+        Stats(response.json())
+    }
+
+    /// Waits until a channel's statistics fulfil `condition`, and returns them.
+    pub async fn await_channel(
+        &self,
+        topic: &str,
+        channel: &str,
+        condition: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let mut last = Value::Null;
+        let wait = async {
+            loop {
+                last = self.stats().await.channel(topic, channel);
+                if condition(&last) {
+                    return;
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        let outcome = tokio::time::timeout(DEADLINE, wait).await;
+        assert!(outcome.is_ok(), "the statistics of {topic}/{channel} stay at {last:#}");
+        last
+    }
+
+    /// Waits until the statistics fulfil `condition`.
+    pub async fn await_stats(&self, what: &str, condition: impl Fn(&Stats) -> bool) {
+        within(what, async {
+            while !condition(&self.stats().await) {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        })
+        .await;
+    }
+}
+
+/// The JSON of `/stats`. What is not there is `null`.
+pub struct Stats(pub Value);
+
+impl Stats {
+    /// A topic's object.
+    pub fn topic(&self, topic: &str) -> Value {
+        named(&self.0["topics"], "topic_name", topic)
+    }
+
+    /// A channel's object.
+    pub fn channel(&self, topic: &str, channel: &str) -> Value {
+        named(&self.topic(topic)["channels"], "channel_name", channel)
+    }
+}
+
+/// The flags of every nsqd under test.
+fn own_flags(data: &Path) -> Vec<String> {
+    vec![
+        "--tcp-address=127.0.0.1:0".to_owned(),
+        "--http-address=127.0.0.1:0".to_owned(),
+        "--broadcast-address=127.0.0.1".to_owned(),
+        format!("--data-path={}", data.display()),
+    ]
+}
+
+fn named(list: &Value, key: &str, name: &str) -> Value {
+    let mut entries = list.as_array().into_iter().flatten();
+    entries.find(|entry| entry[key] == name).cloned().unwrap_or(Value::Null)
+}
+
+/// The one character of names that means something else in a URL.
+fn escape(name: &str) -> String {
+    name.replace('#', "%23")
+}
+
+/// `NSQD_BIN`, or the binary beside the folder of this test's own.
+fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("NSQD_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("a process knows its program");
+    let folder = test.parent().and_then(Path::parent).expect("a test lies in target/<profile>/deps");
+    folder.join("nsqd")
+}

@@ -1,0 +1,132 @@
+//! A daemon's process and its log.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
+
+use crate::within;
+
+/// Lines of a log that are kept: the first ones, which tell how the trouble began.
+const LOG_LINES_MAX: usize = 20_000;
+
+/// A running daemon that is killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    log_reader: Option<JoinHandle<()>>,
+}
+
+/// Where a daemon listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) tcp: SocketAddr,
+    pub(crate) http: SocketAddr,
+}
+
+impl Process {
+    /// Starts `program` and waits until its log names both addresses.
+    pub(crate) async fn start(program: &PathBuf, flags: &[String]) -> (Self, Addresses) {
+        let mut child = Command::new(program)
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("cannot run {} ({error}); run cargo build first", program.display())
+            });
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let stderr = stderr.into_owned_fd().expect("a pipe has a descriptor");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (addresses_tx, addresses_rx) = oneshot::channel();
+        let log_reader = std::thread::spawn({
+            let log = log.clone();
+            move || read_log(std::fs::File::from(stderr), &log, addresses_tx)
+        });
+        let process = Self { child, log, log_reader: Some(log_reader) };
+        let addresses = within("the `listening on` lines of nsqd", addresses_rx).await;
+        (process, addresses.expect("nsqd ended before it listened"))
+    }
+
+    /// Kills the process, which gets no chance to save anything.
+    pub(crate) async fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        within("the end of a killed nsqd", self.child.wait()).await.expect("a child can be waited for");
+    }
+
+    /// Asks the process to stop, and waits for its end.
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        within("the orderly end of nsqd", self.child.wait()).await.expect("a child can be waited for")
+    }
+
+    fn signal(&self, signal: Signal) {
+        // No id: it has ended and was waited for already.
+        let Some(id) = self.child.id() else { return };
+        let pid = Pid::from_raw(id.cast_signed()).expect("a process id is not 0");
+        kill_process(pid, signal).expect("a child that was not waited for takes signals");
+    }
+
+    /// What the process has logged so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().clone()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        if let Some(reader) = self.log_reader.take() {
+            // The reader ends with the process, the only one that holds the other end of the pipe.
+            drop(reader.join());
+        }
+        if std::thread::panicking() {
+            print_log(&self.log.lock());
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the log of a failed test, where the test harness captures it")]
+fn print_log(lines: &[String]) {
+    eprintln!("log of nsqd, {} lines:", lines.len());
+    for line in lines {
+        eprintln!("    {line}");
+    }
+}
+
+/// Collects the log, and sends the addresses as soon as both are known.
+fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: oneshot::Sender<Addresses>) {
+    let mut addresses_tx = Some(addresses_tx);
+    let (mut tcp, mut http) = (None, None);
+    for line in BufReader::new(stderr).split(b'\n') {
+        let Ok(line) = line else { return };
+        let line = String::from_utf8_lossy(&line).into_owned();
+        tcp = tcp.or_else(|| address_after(&line, " TCP: listening on "));
+        http = http.or_else(|| address_after(&line, " HTTP: listening on "));
+        {
+            let mut log = log.lock();
+            if log.len() < LOG_LINES_MAX {
+                log.push(line);
+            }
+        }
+        if let (Some(tcp), Some(http)) = (tcp, http)
+            && let Some(tx) = addresses_tx.take()
+        {
+            // Nobody waits any more if the deadline has passed, and then the test has failed.
+            let _ = tx.send(Addresses { tcp, http });
+        }
+    }
+}
+
+fn address_after(line: &str, marker: &str) -> Option<SocketAddr> {
+    line.split_once(marker)?.1.trim().parse().ok()
+}

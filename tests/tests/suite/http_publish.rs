@@ -1,0 +1,187 @@
+//! HTTP: `/pub` and `/mpub`.
+
+use std::collections::HashSet;
+
+use tests::{Nsqd, ours_only};
+
+use super::http_api::{check, check_response};
+
+/// The default of `--max-msg-size`.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// The default of `--max-body-size`.
+const BODY_BYTES_MAX: usize = 5 << 20;
+
+#[tokio::test]
+async fn publishing_one() {
+    // Protects `/pub`: body, topic and delay, in the order in which they are looked at.
+    let nsqd = Nsqd::start().await;
+    for (target, body, status, message) in [
+        ("/pub?topic=t1", "hello", 200, "OK"),
+        ("/pub?topic=t1", "", 400, "MSG_EMPTY"),
+        ("/pub", "hello", 400, "MISSING_ARG_TOPIC"),
+        ("/pub", "", 400, "MSG_EMPTY"),
+        ("/pub?topic=", "hello", 400, "INVALID_TOPIC"),
+        ("/pub?topic=bad%20name", "hello", 400, "INVALID_TOPIC"),
+        ("/pub?topic=a%zz", "hello", 400, "INVALID_REQUEST"),
+        ("/pub?topic=a;b=c", "hello", 400, "INVALID_REQUEST"),
+        ("/pub?topic=t1&topic=t2", "hello", 200, "OK"),
+        ("/pub?topic=t1&defer=1000", "hello", 200, "OK"),
+        ("/pub?topic=t1&defer=0", "hello", 200, "OK"),
+        ("/pub?topic=t1&defer=3600000", "hello", 200, "OK"),
+        ("/pub?topic=t1&defer=%2B5", "hello", 200, "OK"),
+        ("/pub?topic=t1&defer=", "hello", 400, "INVALID_DEFER"),
+        ("/pub?topic=t1&defer=-1", "hello", 400, "INVALID_DEFER"),
+        ("/pub?topic=t1&defer=abc", "hello", 400, "INVALID_DEFER"),
+        ("/pub?topic=t1&defer=1.5", "hello", 400, "INVALID_DEFER"),
+        ("/pub?topic=t1&defer=3600001", "hello", 400, "INVALID_DEFER"),
+    ] {
+        check(&nsqd, &format!("POST {target}"), body.as_bytes(), status, message).await;
+    }
+    let stats = nsqd.stats().await;
+    assert_eq!(stats.topic("t1")["message_count"], 6);
+    assert!(stats.topic("t2").is_null());
+}
+
+#[tokio::test]
+async fn a_refused_delay_creates_no_topic() {
+    // Protects the list of topics from typos, and delays from overflow.
+    if !ours_only("the topic is created, and huge delays wrap round") {
+        return;
+    }
+    let nsqd = Nsqd::start().await;
+    check(&nsqd, "POST /pub?topic=new&defer=bad", b"x", 400, "INVALID_DEFER").await;
+    check(&nsqd, "POST /pub?topic=new&defer=18446744073710", b"x", 400, "INVALID_DEFER").await;
+    assert!(nsqd.stats().await.topic("new").is_null());
+}
+
+#[tokio::test]
+async fn sizes_of_one() {
+    // Protects the bound of a message over HTTP: inclusive, with and without a length known before.
+    let nsqd = Nsqd::start().await;
+    let largest = vec![b'x'; MESSAGE_BYTES_MAX];
+    let larger = vec![b'x'; MESSAGE_BYTES_MAX + 1];
+    let target = "/pub?topic=t";
+    check(&nsqd, "POST /pub?topic=t", &largest, 200, "OK").await;
+    check(&nsqd, "POST /pub?topic=t", &larger, 413, "MSG_TOO_BIG").await;
+    check(&nsqd, "POST /pub", &larger, 413, "MSG_TOO_BIG").await;
+    for (body, status, message) in
+        [(&largest[..], 200, "OK"), (&larger[..], 413, "MSG_TOO_BIG"), (&b""[..], 400, "MSG_EMPTY")]
+    {
+        let response = nsqd.http().await.request_chunked("POST", target, body).await;
+        check_response("chunked POST /pub", &response, status, message);
+    }
+    let response = nsqd.http().await.request_raw_chunks("POST", target, b"zz\r\nx\r\n").await;
+    // What hyper cannot read at all, it answers by itself.
+    let answer = (response.status, response.message());
+    let internal = answer == (500, "INTERNAL_ERROR".to_owned());
+    assert!(internal || !tests::is_reference() && answer.0 == 400, "{answer:?}");
+    assert_eq!(nsqd.stats().await.topic("t")["depth"], 2);
+}
+
+#[tokio::test]
+async fn publishing_lines() {
+    // Protects `/mpub` of text: a message a line, empty lines skipped, carriage returns kept.
+    let nsqd = Nsqd::start().await;
+    for (target, body, status, message) in [
+        ("/mpub?topic=m", "a\nb\n\nc\n", 200, "OK"),
+        ("/mpub?topic=m", "d\r\ne", 200, "OK"),
+        ("/mpub?topic=m&binary=false", "f\n", 200, "OK"),
+        ("/mpub?topic=m&binary=0", "g", 200, "OK"),
+        ("/mpub?topic=blank", "\n\n", 200, "OK"),
+        ("/mpub?topic=none", "", 200, "OK"),
+        ("/mpub", "a", 400, "MISSING_ARG_TOPIC"),
+        ("/mpub?topic=x%20y", "a", 400, "INVALID_TOPIC"),
+        ("/mpub?topic=a%zz", "a", 400, "INVALID_REQUEST"),
+    ] {
+        check(&nsqd, &format!("POST {target}"), body.as_bytes(), status, message).await;
+    }
+    let messages = nsqd.consumer("m", "c", 10).await.finish_messages(7).await;
+    let bodies: HashSet<_> = messages.iter().map(|message| message.body.as_slice()).collect();
+    assert_eq!(bodies, HashSet::from([&b"a"[..], b"b", b"c", b"d\r", b"e", b"f", b"g"]));
+    let stats = nsqd.stats().await;
+    assert_eq!(stats.topic("blank")["message_count"], 0);
+    assert_eq!(stats.topic("none")["message_count"], 0);
+}
+
+#[tokio::test]
+async fn sizes_of_lines() {
+    // Protects the bounds of `/mpub`: a line, the whole body, and nothing is stored of what is refused.
+    let nsqd = Nsqd::start().await;
+    let line = vec![b'x'; MESSAGE_BYTES_MAX];
+    check(&nsqd, "POST /mpub?topic=m", &line, 200, "OK").await;
+    let longer = [b"first\n".as_slice(), &line, b"x"].concat();
+    check(&nsqd, "POST /mpub?topic=m", &longer, 413, "MSG_TOO_BIG").await;
+    let mut full: Vec<u8> = b"0123456789abcde\n".repeat(BODY_BYTES_MAX / 16);
+    check(&nsqd, "POST /mpub?topic=full", &full, 200, "OK").await;
+    full.push(b'x');
+    check(&nsqd, "POST /mpub?topic=new", &full, 413, "BODY_TOO_BIG").await;
+    let response = nsqd.http().await.request_chunked("POST", "/mpub?topic=m", &full).await;
+    check_response("chunked POST /mpub", &response, 413, "BODY_TOO_BIG");
+    let stats = nsqd.stats().await;
+    assert_eq!(stats.topic("m")["depth"], 1);
+    assert_eq!(stats.topic("full")["depth"], BODY_BYTES_MAX / 16);
+    assert!(stats.topic("new").is_null());
+}
+
+#[tokio::test]
+async fn publishing_binary() {
+    // Protects `/mpub` of binary: the body of MPUB, and 413 for everything that is wrong with it.
+    let nsqd = Nsqd::start().await;
+    for (hex, status, message) in [
+        ("00000002 00000003 6f6e65 00000009 74776f0a6c696e6573", 200, "OK"),
+        ("", 413, "BAD_BODY"),
+        ("0000", 413, "BAD_BODY"),
+        ("00000000", 413, "BAD_BODY"),
+        ("ffffffff", 413, "BAD_BODY"),
+        ("00100000 78", 413, "BAD_BODY"),
+        ("00000003 00000003 6f6e65", 413, "BAD_MESSAGE"),
+        ("00000001 00000000", 413, "BAD_MESSAGE"),
+        ("00000001 fffffffb 616161", 413, "BAD_MESSAGE"),
+        ("00000001 00000005 616263", 413, "BAD_MESSAGE"),
+    ] {
+        check(&nsqd, "POST /mpub?topic=b&binary=true", &bytes_of_hex(hex), status, message).await;
+    }
+    let one = bytes_of_hex("00000001 00000001 78");
+    for binary in ["binary=1", "binary=TRUE", "binary=no", "binary=False", "binary=", "binary"] {
+        check(&nsqd, &format!("POST /mpub?topic=b&{binary}"), &one, 200, "OK").await;
+    }
+    let messages = nsqd.consumer("b", "c", 20).await.finish_messages(8).await;
+    let mut bodies: Vec<_> = messages.iter().map(|message| message.body.as_slice()).collect();
+    bodies.sort_unstable();
+    assert_eq!(bodies, [&b"one"[..], b"two\nlines", b"x", b"x", b"x", b"x", b"x", b"x"]);
+}
+
+#[tokio::test]
+async fn sizes_of_binary() {
+    // Protects the bounds of binary `/mpub`, also of a body whose length is not known before.
+    let nsqd = Nsqd::start().await;
+    let too_big = [&bytes_of_hex("00000001 00100001")[..], &vec![b'x'; MESSAGE_BYTES_MAX + 1]].concat();
+    check(&nsqd, "POST /mpub?topic=b&binary=true", &too_big, 413, "BAD_MESSAGE").await;
+    let mut many = bytes_of_hex("00000006");
+    for _ in 0..6 {
+        many.extend_from_slice(&1_000_000_u32.to_be_bytes());
+        many.resize(many.len() + 1_000_000, b'x');
+    }
+    check(&nsqd, "POST /mpub?topic=b&binary=true", &many, 413, "BODY_TOO_BIG").await;
+    if ours_only("a chunked binary body has no bound") {
+        let response = nsqd.http().await.request_chunked("POST", "/mpub?topic=b&binary=true", &many).await;
+        check_response("chunked POST /mpub", &response, 413, "BODY_TOO_BIG");
+        assert_ne!(nsqd.stats().await.topic("b")["depth"], 6);
+    }
+}
+
+#[tokio::test]
+async fn what_is_published_over_http_is_consumed_over_tcp() {
+    // Protects the one queue behind both doors, and bodies byte for byte.
+    let nsqd = Nsqd::start().await;
+    let mut consumer = nsqd.consumer("t", "c", 1).await;
+    let body: Vec<u8> = (0..=u8::MAX).collect();
+    check(&nsqd, "POST /pub?topic=t", &body, 200, "OK").await;
+    assert_eq!(consumer.next_message().await.body, body);
+}
+
+fn bytes_of_hex(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(|byte| *byte != b' ').collect();
+    let pair = |pair: &[u8]| u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hex digits");
+    digits.chunks(2).map(pair).collect()
+}

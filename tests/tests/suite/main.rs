@@ -1,0 +1,18 @@
+//! What users of nsqd can see, a file a behaviour, on the real binary over real sockets.
+
+mod deferred;
+mod ephemeral;
+mod fan_out;
+mod heartbeats;
+mod http_api;
+mod http_names;
+mod http_publish;
+mod identify;
+mod pause_empty_delete;
+mod protocol_errors;
+mod protocol_errors_subscribed;
+mod publish_consume;
+mod requeue_timeout_touch;
+mod restart;
+mod several_consumers;
+mod stats;
