@@ -118,7 +118,8 @@ async fn refuse(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), error: &Prot
 
 /// Reads what still comes, to nowhere.
 async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
-    let mut nowhere = [0; 4096];
+    // On the heap: an array would be part of every connection.
+    let mut nowhere = vec![0; 4096];
     while stream.read(&mut nowhere).await? != 0 {}
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io,
     path::PathBuf,
     sync::{
         Arc,
@@ -71,7 +72,11 @@ impl Housekeeping {
             topic.settle();
             topic.save(!together);
         }
-        if !together || !self.sync_file_system() {
+        let synced = if together { self.sync_file_system() } else { Ok(()) };
+        if let Err(cause) = &synced {
+            error!(%cause, "cannot sync the file system; topics are synced one by one");
+        }
+        if !together || synced.is_err() {
             topics.iter().for_each(|topic| topic.sync_log());
             return;
         }
@@ -80,11 +85,11 @@ impl Housekeeping {
         }
     }
 
-    fn sync_file_system(&self) -> bool {
-        let synced = File::open(&self.data_path).and_then(|folder| Ok(rustix::fs::syncfs(&folder)?));
-        if let Err(cause) = &synced {
-            error!(%cause, "cannot sync the file system; topics are synced one by one");
-        }
-        synced.is_ok()
+    /// Waits until all that was written to the data path's file system is on the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(&self.data_path)?)?)
     }
 }

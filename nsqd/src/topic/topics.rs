@@ -255,6 +255,10 @@ impl Topics {
                 failed += 1;
             }
         }
+        if let Err(cause) = self.environment.housekeeping.sync_file_system() {
+            error!(%cause, "cannot sync the file system");
+            failed += 1;
+        }
         if failed == 0 { Ok(()) } else { Err(failed) }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
 use rustix::fs::{FallocateFlags, fallocate};
 
 /// Mapped memory. The file descriptor is closed after mapping, so that open files do not bound the number of topics.
@@ -35,6 +35,9 @@ impl Mapping {
         // All blocks now: a store into a hole of a full disk would kill the process with SIGBUS.
         fallocate(file, FallocateFlags::empty(), 0, u64::from(bytes))?;
         let raw = MmapOptions::new().len(bytes as usize).map_raw(file)?;
+        // Otherwise the first fault reads ahead, which for a new file is to fill it with zeros: of the cost of a topic
+        // with one message it was four fifths.
+        raw.advise(Advice::Random)?;
         Ok(Self { raw, path: Some(path.to_owned()) })
     }
 
@@ -75,15 +78,27 @@ impl Mapping {
     /// Brings the pages of a range into memory ahead of their use. Only a hint.
     pub(super) fn populate_read(&self, offset: usize, bytes: usize) {
         let bytes = bytes.min(self.len().saturating_sub(offset));
+        let _ = self.raw.advise_range(Advice::WillNeed, offset, bytes);
         let _ = self.raw.advise_range(Advice::PopulateRead, offset, bytes);
     }
 
-    /// Waits until a range is on the disk (`msync`, which for a file mapping is `fdatasync` of the range).
-    pub(super) fn sync(&self, offset: usize, bytes: usize) -> io::Result<()> {
+    /// Waits until everything is on the disk (`msync`, which for a file mapping is `fdatasync` of the range).
+    pub(super) fn sync(&self) -> io::Result<()> {
         if self.path.is_none() {
             return Ok(());
         }
-        let bytes = bytes.min(self.len().saturating_sub(offset));
-        self.raw.flush_range(offset, bytes)
+        // The kernel takes write access from each page that it writes, and tells the other processors so page by
+        // page: measured as a quarter of the cost of publishing. Taken from all at once it is told once.
+        self.forget_pages();
+        self.raw.flush_range(0, self.len())
+    }
+
+    /// Drops the page table entries of a file mapping. The data stay in the page cache, and come back when touched.
+    fn forget_pages(&self) {
+        // SAFETY: the mapping is shared and of a file, so that what was stored is in the file's pages, and every
+        // later access finds it there. Anonymous memory would be lost; the caller has excluded it.
+        let forgotten = unsafe { self.raw.unchecked_advise(UncheckedAdvice::DontNeed) };
+        // Only a matter of speed.
+        let _ = forgotten;
     }
 }

@@ -14,6 +14,7 @@
 //!    process that truncates it would raise SIGBUS; the lock on the data path keeps a second daemon out.
 
 mod format;
+#[expect(unsafe_code, reason = "advice on a mapping")]
 mod mapping;
 mod published;
 #[expect(unsafe_code, reason = "reads and writes of a mapping that other threads read")]
