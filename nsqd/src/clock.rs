@@ -18,3 +18,12 @@ pub(crate) fn mono_ns() -> u64 {
     static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// Seconds of unix time as RFC 3339 in the local zone.
+pub(crate) fn rfc_3339(unix: i64) -> String {
+    let zoned = jiff::Timestamp::from_second(unix).map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    zoned.map_or_else(
+        |_| String::new(),
+        |zoned| zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string().replace("+00:00", "Z"),
+    )
+}

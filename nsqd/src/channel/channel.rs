@@ -53,6 +53,7 @@ pub(crate) struct Snapshot {
     pub(crate) message_count: u64,
     pub(crate) requeue_count: u64,
     pub(crate) timeout_count: u64,
+    pub(crate) delivered_count: u64,
     pub(crate) paused: bool,
     pub(crate) clients: Vec<Arc<Client>>,
 }
@@ -99,6 +100,7 @@ struct Inner {
     counted_from: u64,
     requeue_count: u64,
     timeout_count: u64,
+    delivered_count: u64,
     changed: bool,
     /// Tail of the segment under the low-water mark, when it was last looked at.
     low_segment_tail: u64,
@@ -132,6 +134,7 @@ impl Channel {
             counted_from,
             requeue_count: 0,
             timeout_count: 0,
+            delivered_count: 0,
             changed: true,
             low_segment_tail: 0,
         };
@@ -223,6 +226,7 @@ impl Channel {
                 inner.changed = true;
             }
             if taken != 0 {
+                inner.delivered_count += u64::from(taken);
                 self.leave_line(&mut inner, client);
                 self.wake_line(inner);
                 return Taken::Messages(taken);
@@ -430,6 +434,7 @@ impl Channel {
             message_count: fan_out.saturating_sub(inner.counted_from),
             requeue_count: inner.requeue_count,
             timeout_count: inner.timeout_count,
+            delivered_count: inner.delivered_count,
             paused: inner.paused,
             clients: inner.consumers.clone(),
         }

@@ -1,8 +1,14 @@
-//! HTTP.
-pub(crate) async fn serve<S>(
-    _n: std::sync::Arc<crate::nsqd::Nsqd>,
-    _s: S,
-    _p: String,
-    _t: tokio_util::sync::CancellationToken,
-) {
-}
+//! The HTTP API of nsqd. hyper with a table of routes: the answers to unknown paths, other methods and odd spellings
+//! are NSQ's to the byte, which a router would have to be talked out of its own.
+
+mod actions;
+mod parameters;
+mod publish;
+mod respond;
+mod route;
+mod serve;
+mod stats;
+mod stats_json;
+mod stats_text;
+
+pub(crate) use serve::serve;

@@ -55,4 +55,14 @@ impl Settings {
                 .map_or(0, |max| usize::try_from(max).unwrap_or(usize::MAX)),
         }
     }
+
+    /// What sizes and numbers clients may send.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Shown in `/info`.
+    pub(crate) fn max_deflate_level(&self) -> u8 {
+        self.identify.max_deflate_level
+    }
 }

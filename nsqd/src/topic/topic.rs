@@ -302,6 +302,14 @@ impl Topic {
         }
     }
 
+    /// Writes one channel's checkpoint now, so that a killed process remembers it.
+    pub(crate) fn save_channel(&self, channel: &Channel) {
+        if let Err(cause) = channel.save(false) {
+            error!(topic = %self.name, channel = %channel.name(), %cause, "cannot write a channel's checkpoint; it is tried again");
+            self.note_change();
+        }
+    }
+
     /// The channel of this name, made if it is not there. `true` if it was made.
     pub(crate) fn channel_or_create(&self, name: &ChannelName) -> (Arc<Channel>, bool) {
         if let Some(channel) = self.channel(name.as_str()) {
@@ -314,9 +322,7 @@ impl Topic {
         };
         let channel = Channel::new(self.setup(name.clone()), self.fan_out.get(&self.log));
         // On the disk before anybody knows of it, so that a killed process remembers it.
-        if let Err(cause) = channel.save(false) {
-            error!(topic = %self.name, channel = %name, %cause, "cannot write a channel's checkpoint; it is tried again");
-        }
+        self.save_channel(&channel);
         inner.channels.insert(at, Arc::clone(&channel));
         if !inner.paused {
             self.fan_out.follow();

@@ -1,0 +1,177 @@
+//! `/pub` and `/mpub`.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::{
+    StatusCode,
+    body::{Body, Incoming},
+};
+use protocol::{Limits, MpubScan, TopicName};
+use tracing::warn;
+
+use super::{
+    parameters::Parameters,
+    respond::{self, Refusal, Response},
+};
+use crate::{
+    clock,
+    nsqd::Nsqd,
+    topic::{PublishError, Topic},
+};
+
+/// How long a client may send nothing in the middle of a body.
+const BODY_STALL: Duration = Duration::from_secs(30);
+
+/// One message.
+///
+/// # Errors
+/// The refusals of NSQ's table, in its order.
+pub(super) async fn one(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Result<Response, Refusal> {
+    let options = &nsqd.start.options;
+    let limit = options.max_msg_size as usize;
+    let body = read(body, limit, "MSG_TOO_BIG").await?;
+    if body.is_empty() {
+        return Err(Refusal::bad("MSG_EMPTY"));
+    }
+    let parameters = Parameters::parse(query)?;
+    let name = parameters.topic_name()?;
+    let delay = parameters.defer_ns(options.max_defer_timeout)?;
+    let topic = topic(nsqd, &name)?;
+    publish(&topic, std::iter::once(&body[..]), 1, body.len(), delay)
+}
+
+/// Many messages: lines, or the body of MPUB.
+///
+/// # Errors
+/// The refusals of NSQ's table, in its order. Nothing is published then.
+pub(super) async fn many(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Result<Response, Refusal> {
+    let options = &nsqd.start.options;
+    let limit = usize::try_from(options.max_body_size).unwrap_or(usize::MAX);
+    if body.size_hint().lower() > options.max_body_size {
+        return Err(Refusal::too_large("BODY_TOO_BIG"));
+    }
+    let parameters = Parameters::parse(query)?;
+    let name = parameters.topic_name()?;
+    let delay = parameters.defer_ns(options.max_defer_timeout)?;
+    let body = read(body, limit, "BODY_TOO_BIG").await?;
+    let topic = topic(nsqd, &name)?;
+    if is_binary(&parameters) {
+        binary(nsqd, &topic, &body, delay)
+    } else {
+        lines(nsqd, &topic, &body, delay)
+    }
+}
+
+fn is_binary(parameters: &Parameters) -> bool {
+    match parameters.get("binary") {
+        None | Some(b"false" | b"0") => false,
+        Some(b"true" | b"1") => true,
+        Some(other) => {
+            warn!("deprecated value '{}' used for /mpub binary param", String::from_utf8_lossy(other));
+            true
+        }
+    }
+}
+
+fn lines(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<Response, Refusal> {
+    let messages = || body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let limit = nsqd.start.options.max_msg_size as usize;
+    let (mut count, mut bytes) = (0, 0);
+    for line in messages() {
+        if limit < line.len() {
+            return Err(Refusal::too_large("MSG_TOO_BIG"));
+        }
+        count += 1;
+        bytes += line.len();
+    }
+    if count == 0 {
+        return Ok(respond::text("OK"));
+    }
+    publish(topic, messages(), count, bytes, delay)
+}
+
+fn binary(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<Response, Refusal> {
+    let bad_body = || Refusal::too_large("BAD_BODY");
+    let bad_message = || Refusal::too_large("BAD_MESSAGE");
+    let limits = &Limits { max_body_bytes: nsqd.tcp.limits().max_body_bytes, ..nsqd.tcp.limits().clone() };
+    let (head, _) = body.split_first_chunk::<4>().ok_or_else(bad_body)?;
+    let count = i32::from_be_bytes(*head);
+    let count_max = (i64::from(limits.max_body_bytes) - 4) / 5;
+    if count <= 0 || count_max < i64::from(count) {
+        return Err(bad_body());
+    }
+    // What stands behind the last message is ignored: the scan is given just what the messages fill.
+    let filled = filled_by(body, count).ok_or_else(bad_message)?;
+    let size = u32::try_from(filled.len()).map_err(|_| bad_message())?;
+    let batch = MpubScan::new(size, limits).advance(filled).ok().flatten().ok_or_else(bad_message)?;
+    publish(topic, batch.messages(), batch.count() as usize, batch.message_bytes(), delay)
+}
+
+/// The part of `body` that `count` messages fill.
+fn filled_by(body: &[u8], count: i32) -> Option<&[u8]> {
+    let mut at: usize = 4;
+    for _ in 0..count {
+        let size = i32::from_be_bytes(*body.get(at..)?.first_chunk()?);
+        at = at.checked_add(4)?.checked_add(usize::try_from(size).ok()?)?;
+        if body.len() < at {
+            return None;
+        }
+    }
+    body.get(..at)
+}
+
+fn topic(nsqd: &Arc<Nsqd>, name: &TopicName) -> Result<Arc<Topic>, Refusal> {
+    match nsqd.topics.get_or_create(name) {
+        Ok(Some(topic)) => Ok(topic),
+        Ok(None) => Err(exiting()),
+        Err(error) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+    }
+}
+
+fn exiting() -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "EXITING")
+}
+
+fn publish<'a>(
+    topic: &Topic,
+    bodies: impl Iterator<Item = &'a [u8]>,
+    messages: usize,
+    body_bytes: usize,
+    delay_ns: u64,
+) -> Result<Response, Refusal> {
+    let now = clock::unix_ns();
+    let deadline = (delay_ns != 0).then(|| now.saturating_add(delay_ns));
+    match topic.publish(bodies, messages, body_bytes, deadline, now) {
+        Ok(()) => Ok(respond::text("OK")),
+        Err(PublishError::Exiting) => Err(exiting()),
+        Err(error) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
+    }
+}
+
+/// The whole body, unless it is larger than `limit`. Grows as the bytes come.
+async fn read(mut body: Incoming, limit: usize, too_large: &str) -> Result<Bytes, Refusal> {
+    let failed = || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
+    if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > limit {
+        return Err(Refusal::too_large(too_large));
+    }
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await.map_err(|_| failed())?;
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(|_| failed())?.into_data() else { continue };
+        if limit < first.len() + all.len() + data.len() {
+            return Err(Refusal::too_large(too_large));
+        }
+        if first.is_empty() && all.is_empty() {
+            // Most bodies come in one piece, which is used as it is.
+            first = data;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}

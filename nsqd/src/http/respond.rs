@@ -1,0 +1,88 @@
+//! The forms of answers.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    StatusCode,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
+use serde::Serialize;
+
+/// An answer; its body is always there in full.
+pub(super) type Response = hyper::Response<Full<Bytes>>;
+
+/// Tells clients that the answer is not wrapped as in NSQ 0.x.
+const NSQ_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-nsq-content-type");
+const NSQ_VERSION: HeaderValue = HeaderValue::from_static("nsq; version=1.0");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// A refusal: a status and the code of its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
+    pub(super) fn bad(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(super) fn not_found(message: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    pub(super) fn too_large(message: &str) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// `{"message":"CODE"}`.
+    pub(super) fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Message {
+            message: String,
+        }
+        let mut response = json(&Message { message: self.message });
+        *response.status_mut() = self.status;
+        response
+    }
+}
+
+fn answer(body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    response.headers_mut().insert(NSQ_CONTENT_TYPE, NSQ_VERSION);
+    response
+}
+
+/// 200 with nothing to say.
+pub(super) fn empty() -> Response {
+    answer(Bytes::new())
+}
+
+/// 200 with a text.
+pub(super) fn text(text: impl Into<Bytes>) -> Response {
+    let mut response = answer(text);
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response
+}
+
+/// 200 with a document.
+pub(super) fn json(document: &impl Serialize) -> Response {
+    let body = serde_json::to_vec(document).expect("documents have string keys and no failing parts");
+    let mut response = answer(body);
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// A text without NSQ's header.
+pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response
+}

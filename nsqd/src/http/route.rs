@@ -1,0 +1,186 @@
+//! Which path does what, by which method.
+
+use std::{borrow::Cow, fmt::Write, sync::Arc};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, StatusCode,
+    body::Incoming,
+    header::{ALLOW, HeaderValue, LOCATION},
+};
+
+use super::{
+    actions::{self, ChannelAction, TopicAction},
+    parameters::{Parameters, unescape_path},
+    publish,
+    respond::{self, Refusal, Response},
+    stats,
+};
+use crate::nsqd::Nsqd;
+
+/// What a path is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    Ping,
+    Info,
+    Pub,
+    Mpub,
+    Stats,
+    Topic(TopicAction),
+    Channel(ChannelAction),
+}
+
+const ROUTES: [(&str, Route); 15] = [
+    ("/ping", Route::Ping),
+    ("/info", Route::Info),
+    ("/pub", Route::Pub),
+    ("/mpub", Route::Mpub),
+    ("/stats", Route::Stats),
+    ("/topic/create", Route::Topic(TopicAction::Create)),
+    ("/topic/delete", Route::Topic(TopicAction::Delete)),
+    ("/topic/empty", Route::Topic(TopicAction::Empty)),
+    ("/topic/pause", Route::Topic(TopicAction::Pause)),
+    ("/topic/unpause", Route::Topic(TopicAction::Unpause)),
+    ("/channel/create", Route::Channel(ChannelAction::Create)),
+    ("/channel/delete", Route::Channel(ChannelAction::Delete)),
+    ("/channel/empty", Route::Channel(ChannelAction::Empty)),
+    ("/channel/pause", Route::Channel(ChannelAction::Pause)),
+    ("/channel/unpause", Route::Channel(ChannelAction::Unpause)),
+];
+
+impl Route {
+    fn find(path: &str) -> Option<Self> {
+        ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
+    }
+
+    fn is_read(self) -> bool {
+        matches!(self, Self::Ping | Self::Info | Self::Stats)
+    }
+
+    /// Publishing is not logged: it is the one thing that happens all the time.
+    fn is_logged(self) -> bool {
+        !matches!(self, Self::Pub | Self::Mpub)
+    }
+
+    fn takes(self, method: &Method) -> bool {
+        if self.is_read() { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST }
+    }
+
+    fn allow(self) -> HeaderValue {
+        HeaderValue::from_static(if self.is_read() { "GET, OPTIONS" } else { "OPTIONS, POST" })
+    }
+}
+
+/// An answer, and whether the request is worth a line in the log.
+pub(super) struct Answer {
+    pub(super) response: Response,
+    pub(super) is_logged: bool,
+}
+
+/// Answers one request.
+pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let path = if head.uri.path().contains('%') {
+        unescape_path(head.uri.path()).map_or(Cow::Borrowed(head.uri.path()), Cow::Owned)
+    } else {
+        Cow::Borrowed(head.uri.path())
+    };
+    let query = head.uri.query().unwrap_or_default();
+    let Some(route) = Route::find(&path) else {
+        return unknown(&head.method, &path, head.uri.query());
+    };
+    if head.method == Method::OPTIONS {
+        let mut response = Response::new(Full::new(Bytes::new()));
+        response.headers_mut().insert(ALLOW, route.allow());
+        return Answer { response, is_logged: false };
+    }
+    if !route.takes(&head.method) {
+        let mut response = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").into_response();
+        response.headers_mut().insert(ALLOW, route.allow());
+        return Answer { response, is_logged: true };
+    }
+    let result = match route {
+        Route::Ping => Ok(ping(nsqd)),
+        Route::Info => Ok(stats::info(nsqd)),
+        Route::Pub => publish::one(nsqd, query, body).await,
+        Route::Mpub => publish::many(nsqd, query, body).await,
+        Route::Stats => Parameters::parse(query).map(|parameters| stats::stats(nsqd, &parameters)),
+        Route::Topic(action) => actions::on_topic(nsqd, action, query).await,
+        Route::Channel(action) => actions::on_channel(nsqd, action, query).await,
+    };
+    Answer { response: result.unwrap_or_else(Refusal::into_response), is_logged: route.is_logged() }
+}
+
+fn ping(nsqd: &Nsqd) -> Response {
+    match nsqd.health() {
+        Ok(()) => respond::plain(StatusCode::OK, "OK"),
+        Err(failure) => respond::plain(StatusCode::INTERNAL_SERVER_ERROR, failure),
+    }
+}
+
+/// A path that is not in the table: perhaps only its spelling is odd.
+fn unknown(method: &Method, path: &str, query: Option<&str>) -> Answer {
+    if *method == Method::OPTIONS && path == "*" {
+        return Answer { response: Response::new(Full::new(Bytes::new())), is_logged: false };
+    }
+    let plain = simplified(path);
+    if *method != Method::OPTIONS && Route::find(&plain).is_some() {
+        return Answer { response: redirect(method, plain, query), is_logged: false };
+    }
+    Answer { response: Refusal::not_found("NOT_FOUND").into_response(), is_logged: true }
+}
+
+/// The path in lower case, without `.`, `..`, empty parts and a slash at the end.
+fn simplified(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.iter().fold(String::new(), |path, part| path + "/" + part).to_ascii_lowercase()
+}
+
+fn redirect(method: &Method, mut location: String, query: Option<&str>) -> Response {
+    if let Some(query) = query {
+        write!(location, "?{query}").expect("a String takes all that is written");
+    }
+    let is_get = *method == Method::GET;
+    let body =
+        if is_get { format!("<a href=\"{location}\">Moved Permanently</a>.\n\n") } else { String::new() };
+    let status = if is_get { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    match HeaderValue::try_from(location) {
+        Ok(location) => {
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        Err(_) => Refusal::not_found("NOT_FOUND").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Protects: odd spellings lead to the path that was meant.
+    #[test]
+    fn paths_are_simplified() {
+        for (path, expected) in [
+            ("/ping/", "/ping"),
+            ("//ping", "/ping"),
+            ("/../ping", "/ping"),
+            ("/a/../PING", "/ping"),
+            ("/./topic//create", "/topic/create"),
+            ("/", ""),
+        ] {
+            assert_eq!(simplified(path), expected, "{path}");
+        }
+    }
+}

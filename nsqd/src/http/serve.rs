@@ -1,0 +1,59 @@
+//! HTTP/1 on one connection.
+
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration, time::Instant};
+
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::{respond::Response, route};
+use crate::nsqd::Nsqd;
+
+/// From the first byte awaited to the end of the headers; an idle keep-alive connection ends by it too.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(90);
+/// Bytes of a request's head, at most.
+const HEAD_BYTES_MAX: usize = 256 << 10;
+
+/// Serves requests until the client leaves; after `stop`, the one that is being answered is the last.
+pub(crate) async fn serve<S>(nsqd: Arc<Nsqd>, stream: S, peer: String, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| respond(&nsqd, &peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .title_case_headers(true)
+        .half_close(true)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(client = %peer, %error, "HTTP connection ended");
+    }
+}
+
+async fn respond(nsqd: &Arc<Nsqd>, peer: &str, request: Request<Incoming>) -> Result<Response, Infallible> {
+    // Copied only if it may be logged: publishing is not.
+    let line = (!matches!(request.uri().path(), "/pub" | "/mpub"))
+        .then(|| (request.method().clone(), request.uri().clone(), Instant::now()));
+    let answer = route::answer(nsqd, request).await;
+    if answer.is_logged
+        && let Some((method, uri, begun)) = line
+    {
+        let uri = uri.path_and_query().map_or("/", |uri| uri.as_str());
+        let took = daemon::duration::format(begun.elapsed());
+        info!("{} {method} {uri} ({peer}) {took}", answer.response.status().as_u16());
+    }
+    Ok(answer.response)
+}

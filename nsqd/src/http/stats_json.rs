@@ -1,0 +1,106 @@
+//! The statistics as NSQ's JSON document.
+
+use serde::Serialize;
+
+use super::stats::{ChannelReport, ClientReport, Memory, Report, TopicReport};
+
+/// The document.
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    version: &'static str,
+    health: &'a str,
+    start_time: i64,
+    topics: Option<Vec<Topic<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory: Option<Memory>,
+    producers: Option<&'a [ClientReport]>,
+}
+
+#[derive(Serialize)]
+struct Topic<'a> {
+    topic_name: &'a str,
+    channels: Vec<Channel<'a>>,
+    depth: u64,
+    backend_depth: u64,
+    message_count: u64,
+    message_bytes: u64,
+    paused: bool,
+    e2e_processing_latency: Latency,
+}
+
+#[derive(Serialize)]
+struct Channel<'a> {
+    channel_name: &'a str,
+    depth: u64,
+    backend_depth: u64,
+    in_flight_count: u64,
+    deferred_count: u64,
+    message_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    global_msg_count: u64,
+    requeue_count: u64,
+    timeout_count: u64,
+    client_count: usize,
+    clients: Option<&'a [ClientReport]>,
+    paused: bool,
+    e2e_processing_latency: Latency,
+}
+
+/// No percentiles are configured.
+#[derive(Serialize)]
+struct Latency {
+    count: u64,
+    percentiles: Option<()>,
+}
+
+impl Latency {
+    const NONE: Self = Self { count: 0, percentiles: None };
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+pub(super) fn document(report: &Report) -> Document<'_> {
+    Document {
+        version: daemon::version::COMPATIBLE,
+        health: &report.health,
+        start_time: report.start_unix,
+        topics: report.topics.as_ref().map(|topics| topics.iter().map(|each| topic(each, report)).collect()),
+        memory: report.memory,
+        producers: (!report.producers.is_empty()).then_some(&report.producers),
+    }
+}
+
+fn topic<'a>(topic: &'a TopicReport, report: &Report) -> Topic<'a> {
+    Topic {
+        topic_name: &topic.name,
+        channels: topic.channels.iter().map(|each| channel(each, report)).collect(),
+        depth: topic.counts.depth,
+        backend_depth: topic.backend_depth,
+        message_count: topic.counts.message_count,
+        message_bytes: topic.counts.message_bytes,
+        paused: topic.counts.paused,
+        e2e_processing_latency: Latency::NONE,
+    }
+}
+
+fn channel<'a>(channel: &'a ChannelReport, report: &Report) -> Channel<'a> {
+    let counts = &channel.counts;
+    Channel {
+        channel_name: &channel.name,
+        depth: counts.counts.depth,
+        backend_depth: channel.backend_depth,
+        in_flight_count: counts.counts.in_flight,
+        deferred_count: counts.counts.deferred,
+        message_count: counts.message_count,
+        global_msg_count: counts.delivered_count,
+        requeue_count: counts.requeue_count,
+        timeout_count: counts.timeout_count,
+        client_count: counts.clients.len(),
+        clients: report.with_clients.then_some(&channel.clients),
+        paused: counts.paused,
+        e2e_processing_latency: Latency::NONE,
+    }
+}
