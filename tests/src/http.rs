@@ -95,6 +95,14 @@ impl HttpConnection {
         self.exchange(method, &request).await
     }
 
+    /// Like [`HttpConnection::request_raw_chunks`]; `None` if the connection ends without an answer.
+    pub async fn try_raw_chunks(&mut self, method: &str, target: &str, chunks: &[u8]) -> Option<Response> {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: nsqd\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let mut request = head.into_bytes();
+        request.extend_from_slice(chunks);
+        within("the answer to broken chunks", self.try_exchange(method, &request)).await
+    }
+
     async fn exchange(&mut self, method: &str, request: &[u8]) -> Response {
         let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let what = format!("the answer to {}", line.escape_ascii());

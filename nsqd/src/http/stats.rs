@@ -87,7 +87,7 @@ pub(super) struct PubCount {
 pub(super) struct Memory {
     heap_objects: u64,
     heap_idle_bytes: u64,
-    pub(super) heap_in_use_bytes: u64,
+    heap_in_use_bytes: u64,
     heap_released_bytes: u64,
     gc_pause_usec_100: u64,
     gc_pause_usec_99: u64,
@@ -97,6 +97,21 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Names and values in NSQ's order.
+    pub(super) fn figures(&self) -> [(&'static str, u64); 9] {
+        [
+            ("heap_objects", self.heap_objects),
+            ("heap_idle_bytes", self.heap_idle_bytes),
+            ("heap_in_use_bytes", self.heap_in_use_bytes),
+            ("heap_released_bytes", self.heap_released_bytes),
+            ("gc_pause_usec_100", self.gc_pause_usec_100),
+            ("gc_pause_usec_99", self.gc_pause_usec_99),
+            ("gc_pause_usec_95", self.gc_pause_usec_95),
+            ("next_gc_bytes", self.next_gc_bytes),
+            ("gc_total_runs", self.gc_total_runs),
+        ]
+    }
+
     /// Anonymous memory of the process, which is its heap: messages are in the page cache.
     fn read() -> Self {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Write};
 
-use serde_json::Value;
-
 use super::stats::{ClientReport, Report, TopicReport};
 use crate::clock;
 
@@ -21,8 +19,7 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "\nHealth: {}", report.health)?;
     if let Some(memory) = &report.memory {
         writeln!(out, "\nMemory:")?;
-        let figures = serde_json::to_value(memory).unwrap_or(Value::Null);
-        for (name, value) in figures.as_object().into_iter().flatten() {
+        for (name, value) in memory.figures() {
             writeln!(out, "   {name:<25}\t{value}")?;
         }
     }

@@ -49,7 +49,7 @@ pub struct Options {
     pub sync_every: u64,
     /// Not zero.
     pub sync_timeout: Duration,
-    /// Not zero, and at most `max_msg_timeout`.
+    /// Not zero.
     pub msg_timeout: Duration,
     pub max_msg_timeout: Duration,
     /// At least 1, and small enough for the size of a frame to fit in an `i32`.
@@ -153,22 +153,19 @@ impl Options {
                 .filter(|max| *max != 0),
         };
         reader.finish();
-        options.check_together()?;
         Ok(options)
-    }
-
-    fn check_together(&self) -> Result<(), Refused> {
-        if self.max_msg_timeout < self.msg_timeout {
-            let max = duration::format(self.max_msg_timeout);
-            let why = format!("must not be longer than --max-msg-timeout, {max}; raise that too");
-            return Err(Refused::value("msg-timeout", duration::format(self.msg_timeout), why));
-        }
-        Ok(())
     }
 
     /// Values that work, though probably not as meant.
     fn doubts(&self) -> Vec<String> {
         let mut doubts = Vec::new();
+        if self.max_msg_timeout < self.msg_timeout {
+            doubts.push(format!(
+                "--msg-timeout={} is longer than --max-msg-timeout={}: the limit holds from the first TOUCH on",
+                duration::format(self.msg_timeout),
+                duration::format(self.max_msg_timeout)
+            ));
+        }
         if self.max_body_size < self.max_msg_size.into() {
             doubts.push(format!(
                 "--max-body-size={} is smaller than --max-msg-size={}: what PUB takes, MPUB refuses",
@@ -295,10 +292,6 @@ mod tests {
             ("--max-body-size=-1", "--max-body-size=-1: must be at least 1"),
             ("--msg-timeout=-1s", "--msg-timeout=-1s: must be at least 1ms"),
             ("--max-msg-timeout=0", "--max-msg-timeout=0s: must be at least 1ms"),
-            (
-                "--msg-timeout=16m",
-                "--msg-timeout=16m0s: must not be longer than --max-msg-timeout, 15m0s; raise that too",
-            ),
             ("--max-req-timeout=-1s", "--max-req-timeout=-1s: must be at least 0s"),
             ("--max-defer-timeout=-1s", "--max-defer-timeout=-1s: must be at least 0s"),
             ("--max-heartbeat-interval=-1s", "--max-heartbeat-interval=-1s: must be at least 0s"),
@@ -359,11 +352,17 @@ mod tests {
 
     #[test]
     fn what_is_probably_not_meant_is_told() {
-        let warnings = load(&["--max-msg-size=6000000", "--min-output-buffer-timeout=1m", "--worker-id"])
-            .unwrap()
-            .warnings;
+        let warnings = load(&[
+            "--msg-timeout=16m",
+            "--max-msg-size=6000000",
+            "--min-output-buffer-timeout=1m",
+            "--worker-id",
+        ])
+        .unwrap()
+        .warnings;
         let expected = [
             "--worker-id has no effect: use --node-id to set the id of this nsqd",
+            "--msg-timeout=16m0s is longer than --max-msg-timeout=15m0s: the limit holds from the first TOUCH on",
             "--max-body-size=5242880 is smaller than --max-msg-size=6000000: what PUB takes, MPUB refuses",
             "--min-output-buffer-timeout=1m0s is longer than --max-output-buffer-timeout=30s: no client can set its own",
         ];

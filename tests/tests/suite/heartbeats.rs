@@ -51,7 +51,8 @@ async fn a_silent_consumer_loses_its_messages_to_another() {
     hanging.publish("t", b"x").await;
     hanging.next_message().await;
     nsqd.await_channel("t", "c", |channel| channel["client_count"] == 0).await;
-    assert_eq!(nsqd.consumer("t", "c", 1).await.next_message().await.attempts, 2);
+    // Once or twice before: its timeout passes before the heartbeats find it out, and it is ready for one more.
+    assert!(2 <= nsqd.consumer("t", "c", 1).await.next_message().await.attempts);
 }
 
 #[tokio::test]

@@ -101,8 +101,9 @@ async fn a_broken_body_of_an_operation() {
     // Protects operations from bodies they do not need: NSQ reads and refuses them, we need not look at them.
     let nsqd = Nsqd::start().await;
     nsqd.create_channel("T", "c").await;
-    let response = nsqd.http().await.request_raw_chunks("POST", "/topic/pause?topic=T", b"zz\r\nx\r\n").await;
-    let answer = (response.status, response.message());
-    let refused = answer == (400, "INVALID_REQUEST".to_owned());
-    assert!(refused || !tests::is_reference() && answer == (200, String::new()), "{answer:?}");
+    let response = nsqd.http().await.try_raw_chunks("POST", "/topic/pause?topic=T", b"zz\r\nx\r\n").await;
+    let answer = response.map(|response| (response.status, response.message()));
+    let refused = answer == Some((400, "INVALID_REQUEST".to_owned()));
+    // Ours ends such a connection, since nothing on it can be told apart any more.
+    assert!(refused || !tests::is_reference() && answer.is_none(), "{answer:?}");
 }

@@ -70,11 +70,11 @@ async fn sizes_of_one() {
         let response = nsqd.http().await.request_chunked("POST", target, body).await;
         check_response("chunked POST /pub", &response, status, message);
     }
-    let response = nsqd.http().await.request_raw_chunks("POST", target, b"zz\r\nx\r\n").await;
-    // What hyper cannot read at all, it answers by itself.
-    let answer = (response.status, response.message());
-    let internal = answer == (500, "INTERNAL_ERROR".to_owned());
-    assert!(internal || !tests::is_reference() && answer.0 == 400, "{answer:?}");
+    let response = nsqd.http().await.try_raw_chunks("POST", target, b"zz\r\nx\r\n").await;
+    let answer = response.map(|response| (response.status, response.message()));
+    let internal = answer == Some((500, "INTERNAL_ERROR".to_owned()));
+    // Ours ends such a connection, since nothing on it can be told apart any more.
+    assert!(internal || !tests::is_reference() && answer.is_none(), "{answer:?}");
     assert_eq!(nsqd.stats().await.topic("t")["depth"], 2);
 }
 
