@@ -1,0 +1,1 @@
+//! Files as a killed process or a bad disk leaves them.
