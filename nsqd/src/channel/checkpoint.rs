@@ -172,7 +172,7 @@ mod tests {
 
         /// Protects: a damaged checkpoint is recognised, never half believed.
         #[test]
-        fn a_flipped_bit_or_a_cut_is_noticed(checkpoint in checkpoint(), at in any::<prop::sample::Index>(), bit in 0..8) {
+        fn a_flipped_bit_or_a_cut_is_noticed(checkpoint in checkpoint(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
             let whole = checkpoint.encode();
             let at = at.index(whole.len());
             let mut flipped = whole.clone();

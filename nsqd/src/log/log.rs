@@ -98,10 +98,11 @@ impl Log {
         found: Found,
     ) -> Arc<Self> {
         let tail = found.segments.back().map_or(0, |segment| segment.tail());
+        // An id that no generator issues comes from damage that was not looked for.
         let given = found.segments.iter().rev().take(2).flat_map(|segment| {
-            [Some(MessageId::from_u64(segment.id_floor())), segment.last_id()].into_iter().flatten()
+            [Some(segment.id_floor()), segment.last_id().and_then(MessageId::to_u64)].into_iter().flatten()
         });
-        let last_id = given.max().unwrap_or(MessageId::from_u64(0));
+        let last_id = MessageId::from_u64(given.filter(|id| id >> 63 == 0).max().unwrap_or(0));
         let mut ids = IdGenerator::new(node_id);
         ids.resume_after(last_id);
         let appender = Appender {
@@ -344,16 +345,17 @@ impl Log {
             .sum()
     }
 
-    /// Drops segments that nobody needs, wherever they stand, except the one that is written to.
+    /// Drops segments that nobody needs, wherever they stand, except the last: it is or was written to, and after a
+    /// restart it tells which seqs and ids were given out.
     ///
-    /// `needed` is asked with the range of seqs of each.
+    /// `needed` is asked with the range of seqs of each other one.
     pub fn release(&self, mut needed: impl FnMut(u64, u64) -> bool) {
         let mut appender = self.appender.lock();
         let mut segments = self.segments.write();
-        let written = appender.writer.as_ref().map(|writer| writer.segment().base());
+        let last = segments.back().map(|segment| segment.base());
         let mut kept = VecDeque::with_capacity(segments.len());
         for segment in segments.drain(..) {
-            if Some(segment.base()) == written || needed(segment.base(), segment.tail()) {
+            if Some(segment.base()) == last || needed(segment.base(), segment.tail()) {
                 kept.push_back(segment);
             } else if segment.capacity() <= SPARE_BYTES_MAX && appender.spares.len() < SPARES_MAX {
                 appender.spares.push(segment);

@@ -9,6 +9,9 @@ mod error;
 mod recovery;
 mod storage;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     error::{AppendError, OpenError},
     log::{Log, Place},

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -373,7 +374,7 @@ impl Segment {
             return Err(no_header());
         }
         let found = Recovered::walk(image, &header, verify);
-        if !found.was_sealed {
+        if found.needs_seal {
             region::seal_recovered(&mut mapping, found.extent);
         }
         let segment = Self {
@@ -391,11 +392,14 @@ struct Recovered {
     extent: Extent,
     damaged: Vec<u32>,
     has_deferred: bool,
-    was_sealed: bool,
+    /// The file does not say yet what was found.
+    needs_seal: bool,
     cut: u32,
 }
 
 impl Recovered {
+    /// `verify` says that the frames of a sealed segment are checked too. They also are if its slots, the sizes of
+    /// its frames and its count do not fit together: a reader relies on that.
     fn walk(image: &[u8], header: &Header, verify: bool) -> Self {
         let word = |at: u32| {
             let bytes = image.get(at as usize..at as usize + 8).and_then(<[u8]>::first_chunk);
@@ -406,35 +410,49 @@ impl Recovered {
         let live = Extent::unpack(word(LIVE_OFFSET));
         // A count that cannot be is damage of the header's live part: the slots alone are asked then.
         let promised = if live.count <= slots_max && live.end <= image_bytes(image) { live.count } else { 0 };
-        let was_sealed = word(SEALED_OFFSET) == SEALED && promised == live.count;
-        let seed = header.seed();
-        let mut found = Self {
-            extent: Extent { count: 0, end: SEGMENT_HEADER_BYTES },
-            damaged: Vec::new(),
-            has_deferred: false,
-            was_sealed,
-            cut: 0,
-        };
-        for index in 0..slots_max {
-            if was_sealed && index == promised {
-                break;
-            }
-            let slot = slot_at(index);
-            let check = verify || !was_sealed;
-            match frame_behind(image, slot, seed, check) {
-                Some(end) => {
-                    found.extent = Extent { count: index + 1, end };
-                    found.has_deferred |= slot.is_deferred();
-                }
-                None if index < promised => found.damaged.push(index),
-                None => break,
-            }
+        let is_sealed = word(SEALED_OFFSET) == SEALED && promised == live.count;
+        let slots = (0..slots_max).map(slot_at);
+        let mut found = Self::scan(image, slots.clone(), header.seed(), promised, verify || !is_sealed);
+        let fits = found.damaged.is_empty() && (found.extent == live || promised < found.extent.count);
+        if !fits && is_sealed && !verify {
+            found = Self::scan(image, slots, header.seed(), promised, true);
         }
         found.cut_unfinished_batch(promised, slot_at);
         if found.extent.count < promised {
             // The last messages are damaged; they keep their seqs.
             found.extent =
                 Extent { count: promised, end: found.extent.end.max(live.end.min(image_bytes(image))) };
+        }
+        found.needs_seal = !is_sealed || found.extent != live;
+        if !found.needs_seal {
+            // Told when it was cut.
+            found.cut = 0;
+        }
+        found
+    }
+
+    /// Goes over the slots up to the first one behind the promised ones that is not whole.
+    fn scan(image: &[u8], slots: impl Iterator<Item = Slot>, seed: u32, promised: u32, check: bool) -> Self {
+        let mut found = Self {
+            extent: Extent { count: 0, end: SEGMENT_HEADER_BYTES },
+            damaged: Vec::new(),
+            has_deferred: false,
+            needs_seal: false,
+            cut: 0,
+        };
+        for (index, slot) in (0..).zip(slots) {
+            // Messages lie end to end; behind a damaged one there is a gap of unknown length.
+            let is_behind = found.extent.count == index;
+            let end = found.extent.end;
+            let fits = |start: u32| if is_behind { start == end } else { end <= start };
+            match message_behind(image, slot, seed, check || promised <= index) {
+                Some(message) if fits(message.start) => {
+                    found.extent = Extent { count: index + 1, end: message.end };
+                    found.has_deferred |= slot.is_deferred();
+                }
+                _ if index < promised => found.damaged.push(index),
+                _ => break,
+            }
         }
         found
     }
@@ -454,19 +472,20 @@ fn image_bytes(image: &[u8]) -> u32 {
     u32::try_from(image.len()).expect("checked when the file was opened")
 }
 
-/// End of the frame that `slot` points to, or `None` if slot or frame are not whole.
-fn frame_behind(image: &[u8], slot: Slot, seed: u32, check: bool) -> Option<u32> {
+/// Where the message of `slot` is, its deadline included, or `None` if slot or frame are not whole.
+fn message_behind(image: &[u8], slot: Slot, seed: u32, check: bool) -> Option<Range<u32>> {
     if slot.is_empty() || slot.offset() < SEGMENT_HEADER_BYTES {
         return None;
     }
-    let start = slot.offset() as usize;
-    let size = u32::from_be_bytes(*image.get(start..)?.first_chunk()?) as usize;
+    let frame = slot.offset() as usize;
+    let size = u32::from_be_bytes(*image.get(frame..)?.first_chunk()?) as usize;
     if size + 4 < MESSAGE_FRAME_HEADER_BYTES || image.len() < size {
         return None;
     }
-    let end = start + 4 + size;
-    let checked_from = if slot.is_deferred() { start - 8 } else { start };
-    let bytes = image.get(checked_from..end)?;
-    let whole = !check || Slot::crc_of(seed, slot.is_deferred(), slot.has_more(), bytes) == slot.crc();
-    whole.then(|| u32::try_from(end).expect("inside the image"))
+    let end = frame + 4 + size;
+    let start = if slot.is_deferred() { frame - 8 } else { frame };
+    let bytes = image.get(start..end)?;
+    let is_whole = !check || Slot::crc_of(seed, slot.is_deferred(), slot.has_more(), bytes) == slot.crc();
+    let inside = |offset: usize| u32::try_from(offset).expect("inside the image");
+    is_whole.then(|| inside(start)..inside(end))
 }
