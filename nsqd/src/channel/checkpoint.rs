@@ -176,7 +176,7 @@ mod tests {
             let whole = checkpoint.encode();
             let at = at.index(whole.len());
             let mut flipped = whole.clone();
-            flipped[at] ^= 1 << bit;
+            flipped[at] ^= 1_u8 << bit;
             prop_assert_eq!(Checkpoint::decode(&flipped), None);
             prop_assert_eq!(Checkpoint::decode(&whole[..at]), None);
         }

@@ -348,14 +348,21 @@ impl Log {
     /// Drops segments that nobody needs, wherever they stand, except the last: it is or was written to, and after a
     /// restart it tells which seqs and ids were given out.
     ///
-    /// `needed` is asked with the range of seqs of each other one.
+    /// `needed` is asked with the range of seqs of each other one. No lock of the log is held meanwhile: whoever
+    /// answers may hold one of its own under which it reads the log.
     pub fn release(&self, mut needed: impl FnMut(u64, u64) -> bool) {
+        let mut ranges = self.ranges();
+        // Nothing is appended to the others any more: what is not needed now never will be.
+        ranges.pop();
+        ranges.retain(|(base, tail)| !needed(*base, *tail));
+        if ranges.is_empty() {
+            return;
+        }
         let mut appender = self.appender.lock();
         let mut segments = self.segments.write();
-        let last = segments.back().map(|segment| segment.base());
         let mut kept = VecDeque::with_capacity(segments.len());
         for segment in segments.drain(..) {
-            if Some(segment.base()) == last || needed(segment.base(), segment.tail()) {
+            if ranges.binary_search(&(segment.base(), segment.tail())).is_err() {
                 kept.push_back(segment);
             } else if segment.capacity() <= SPARE_BYTES_MAX && appender.spares.len() < SPARES_MAX {
                 appender.spares.push(segment);
