@@ -148,7 +148,7 @@ impl Pair {
         for status in &mut self.model {
             match *status {
                 Status::Deferred(deadline, attempts) if deadline <= self.now => {
-                    *status = Status::Waiting(attempts)
+                    *status = Status::Waiting(attempts);
                 }
                 _ => {}
             }
@@ -246,7 +246,7 @@ impl Pair {
             match *status {
                 Status::Ahead(_) if self.passed() <= seq => {}
                 Status::Ahead(deadline) | Status::Deferred(deadline, _) if now < deadline => {
-                    expected.deferred += 1
+                    expected.deferred += 1;
                 }
                 Status::Ahead(_) | Status::Deferred(..) | Status::Waiting(_) => expected.depth += 1,
                 Status::InFlight(_) => expected.in_flight += 1,
