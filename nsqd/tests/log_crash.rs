@@ -3,6 +3,8 @@
 //! The test starts itself as the process to kill. `NSQ_CRASH_ROUNDS` sets how often; `NSQ_CRASH_SEED` repeats a run
 //! as far as the kernel's scheduling allows.
 
+#![cfg(test)]
+
 use std::{
     env,
     io::{self, Read, Write},

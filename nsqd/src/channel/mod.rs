@@ -8,6 +8,9 @@ mod skips;
 mod state;
 mod window;
 
+#[cfg(test)]
+mod state_tests;
+
 pub(crate) use self::{
     channel::{Channel, JoinError, Setup, Snapshot, Taken},
     checkpoint::{Checkpoint, write_atomically},

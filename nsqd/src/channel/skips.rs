@@ -17,7 +17,7 @@ pub(crate) struct Skips {
 impl Skips {
     pub(crate) fn new(bound: Option<u64>, from: u64, ranges: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let mut skips = Self { bound, seen: from, ranges: VecDeque::new() };
-        ranges.into_iter().for_each(|(from, to)| skips.add(from, to));
+        ranges.into_iter().for_each(|(from, to)| skips.add_arrived(from, to));
         skips
     }
 
@@ -46,6 +46,12 @@ impl Skips {
             Some(last) if from <= last.1 => last.1 = last.1.max(to),
             _ => self.ranges.push_back((from, to)),
         }
+    }
+
+    /// Adds a range that [`Skips::look`] need not look at.
+    pub(crate) fn add_arrived(&mut self, from: u64, to: u64) {
+        self.seen = self.seen.max(to);
+        self.add(from, to);
     }
 
     /// Messages in the ranges.

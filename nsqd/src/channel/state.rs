@@ -55,7 +55,7 @@ pub(crate) struct State {
     deferred: BinaryHeap<Reverse<Deferred>>,
     in_flight: u64,
     skips: Skips,
-    /// Whether a requeued message goes first where only one can.
+    /// Whether a requeued message goes first the next time.
     requeued_first: bool,
     current: Option<Arc<Segment>>,
     warmed: u64,
@@ -177,19 +177,25 @@ impl State {
         self.settle(fan_out);
         self.promote(now_unix_ns);
         let mut left = budget;
-        if !self.requeued.is_empty() {
-            let share = match (self.cursor < fan_out, left.messages) {
-                (false, all) => all,
-                (true, 1) => u32::from(self.requeued_first),
-                (true, some) => some / 2,
-            };
-            self.requeued_first = !self.requeued_first;
-            self.take_requeued(log, share, &mut left, parcels);
+        let requeued_first = self.requeued_first;
+        if !self.requeued.is_empty() && self.cursor < fan_out {
+            // Each goes first every other time, with half of the messages: it may use all the bytes up.
+            self.requeued_first = !requeued_first;
+            let half = left.messages.div_ceil(2);
+            let mut share = Budget { messages: half, ..left };
+            if requeued_first {
+                self.take_requeued(log, &mut share, parcels);
+            } else {
+                self.take_fresh(log, fan_out, now_unix_ns, &mut share, parcels);
+            }
+            left = Budget { messages: left.messages - half + share.messages, bytes: share.bytes };
         }
-        self.take_fresh(log, fan_out, now_unix_ns, &mut left, parcels);
-        if left.messages == budget.messages && !self.requeued.is_empty() {
-            // What looked like fresh messages were deferred ones.
-            self.take_requeued(log, budget.messages, &mut left, parcels);
+        if requeued_first {
+            self.take_fresh(log, fan_out, now_unix_ns, &mut left, parcels);
+            self.take_requeued(log, &mut left, parcels);
+        } else {
+            self.take_requeued(log, &mut left, parcels);
+            self.take_fresh(log, fan_out, now_unix_ns, &mut left, parcels);
         }
         let taken = budget.messages - left.messages;
         self.in_flight += u64::from(taken);
@@ -197,16 +203,14 @@ impl State {
         taken
     }
 
-    fn take_requeued(&mut self, log: &Log, share: u32, left: &mut Budget, parcels: &mut Vec<Parcel>) {
-        let mut share = share.min(left.messages);
-        while share != 0 && left.bytes != 0 {
+    fn take_requeued(&mut self, log: &Log, left: &mut Budget, parcels: &mut Vec<Parcel>) {
+        while left.messages != 0 && left.bytes != 0 {
             let Some(Pending { seq, attempts }) = self.requeued.pop_front() else { return };
             let Some(run) = single(log, seq) else {
                 // Damaged, or its segment is gone: there is nothing to deliver.
                 self.window.acknowledge(seq);
                 continue;
             };
-            share -= 1;
             spend(left, &run);
             parcels.push(Parcel { run, attempts: attempts.saturating_add(1) });
         }
@@ -339,7 +343,9 @@ impl State {
 
     /// Never delivers what is ahead of the cursor in `from..to`.
     pub(crate) fn skip(&mut self, from: u64, to: u64) {
-        self.skips.add(from.max(self.cursor), to);
+        // What arrived before is looked at first; what is skipped takes no room.
+        self.settle(from);
+        self.skips.add_arrived(from.max(self.cursor), to);
     }
 
     pub(crate) fn skips(&self) -> &Skips {
@@ -348,7 +354,11 @@ impl State {
 
     pub(crate) fn counts(&self, log: &Log, fan_out: u64, now_unix_ns: u64) -> Counts {
         let ahead = fan_out.saturating_sub(self.cursor);
-        let deferred_ahead = log.deferred_between(self.cursor, fan_out, now_unix_ns);
+        let (mut deferred_ahead, mut from) = (0, self.cursor);
+        for (skip_from, skip_to) in self.skips.ranges().chain([(fan_out, fan_out)]) {
+            deferred_ahead += log.deferred_between(from, skip_from, now_unix_ns);
+            from = skip_to;
+        }
         let dropped = self.skips.count();
         let due =
             self.deferred.iter().filter(|deferred| deferred.0.deadline_unix_ns <= now_unix_ns).count() as u64;

@@ -1,8 +1,11 @@
 //! How far a segment is readable: the one word that its writer and its readers share.
+//!
+//! Checked by loom: `RUSTFLAGS="--cfg nsq_loom" cargo test -p nsqd --lib --target-dir target/loom loom_`. The name is our
+//! own, since `--cfg loom` takes sockets out of tokio.
 
-#[cfg(loom)]
+#[cfg(nsq_loom)]
 use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(nsq_loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Number of published messages and the end of the last frame, which change together.
@@ -47,7 +50,7 @@ impl Published {
 }
 
 /// Protects: a reader that sees the extent sees the bytes, under every order that the memory model allows.
-#[cfg(all(test, loom))]
+#[cfg(all(test, nsq_loom))]
 mod loom_tests {
     use super::*;
     use loom::{cell::UnsafeCell, sync::Arc, thread};

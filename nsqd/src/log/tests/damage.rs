@@ -162,7 +162,7 @@ proptest! {
             from..slot_at(&image, total)
         };
         for (at, byte) in image[lost].iter_mut().enumerate() {
-            *byte = if garbage { (at * 37 + 11) as u8 } else { 0 };
+            *byte = if garbage { (at * 37 + 11).to_le_bytes()[0] } else { 0 };
         }
         let kept = written.ends.iter().copied().filter(|end| *end <= cut).max().unwrap_or(0);
         let (messages, damaged) = written.recovered(&image, true);

@@ -64,7 +64,7 @@ impl Pair<'_> {
         match op {
             Op::Append(sizes, deferred, by) => self.append(&sizes, deferred, by),
             Op::Release(salt) => {
-                self.release(|base| (base ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 0)
+                self.release(|base| (base ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 0);
             }
             Op::ReleaseAll => self.release(|_| false),
             Op::Read(messages, bytes) => self.compare(Budget { messages, bytes }),
