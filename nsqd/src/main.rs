@@ -8,7 +8,7 @@ use protocol::NodeId;
 fn main() -> ExitCode {
     let hostname = match daemon::hostname() {
         Ok(hostname) => hostname,
-        Err(error) => return daemon::log::fatal(&format!("cannot read the host's name - {error}")),
+        Err(error) => return daemon::log::fatal(format!("cannot read the host's name - {error}")),
     };
     let start = match Start::load(env::args_os().skip(1), &hostname, NodeId::of_host(&hostname).get()) {
         Ok(start) => start,
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         crates: &["nsqd", "protocol", "daemon"],
     };
     if let Err(error) = daemon::log::init(config) {
-        return daemon::log::fatal(&error.to_string());
+        return daemon::log::fatal(error.to_string());
     }
     for warning in &start.warnings {
         tracing::warn!("{warning}");

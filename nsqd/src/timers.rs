@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::{channel::Channel, clock};
 
 /// The longest the task sleeps before it looks at the wall clock again: deadlines are wall time, which may be set.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+const SLEEP_MAX: Duration = Duration::from_mins(1);
 
 /// Deadlines of channels.
 #[derive(Debug, Default)]

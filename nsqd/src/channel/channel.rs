@@ -372,7 +372,9 @@ impl Channel {
         let consumers = inner.consumers.clone();
         drop(inner);
         // They have room again, and learn of the epoch.
-        consumers.iter().for_each(|consumer| consumer.wake());
+        for consumer in &consumers {
+            consumer.wake();
+        }
     }
 
     /// Stops or resumes deliveries. Returns whether that changed anything.
@@ -397,7 +399,11 @@ impl Channel {
         self.setup.fan_out.waiting.fetch_sub(line.len(), Ordering::SeqCst);
         let consumers = std::mem::take(&mut inner.consumers);
         drop(inner);
-        consumers.iter().for_each(|consumer| consumer.close());
+        for consumer in &consumers {
+            // Its place in line is gone with the line.
+            consumer.is_waiting.store(false, Ordering::Relaxed);
+            consumer.close();
+        }
     }
 
     /// Never delivers what is ahead of the cursor in `from..to`.
@@ -418,11 +424,6 @@ impl Channel {
     /// Whether any message of `from..to` may still be delivered.
     pub(crate) fn needs(&self, from: u64, to: u64) -> bool {
         self.inner.lock().state.needs(from, to)
-    }
-
-    /// First seq that was not taken; for recovery, no message below it may be published again.
-    pub(crate) fn cursor(&self) -> u64 {
-        self.inner.lock().state.cursor()
     }
 
     pub(crate) fn snapshot(&self, now_unix_ns: u64) -> Snapshot {

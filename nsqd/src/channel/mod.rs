@@ -15,5 +15,5 @@ pub(crate) use self::{
     channel::{Channel, JoinError, Setup, Snapshot, Taken},
     checkpoint::{Checkpoint, write_atomically},
     fan_out::FanOut,
-    state::{Counts, Parcel, Pending},
+    state::{Parcel, Pending},
 };

@@ -93,7 +93,7 @@ impl Window {
             let Some(word) = self.words.get(word) else { return false };
             let ones = u64::from((word >> (seq % WORD_BITS)).trailing_ones());
             seq += ones;
-            if ones == 0 || (seq % WORD_BITS != 0 && seq < to) {
+            if ones == 0 || (!seq.is_multiple_of(WORD_BITS) && seq < to) {
                 return false;
             }
         }
@@ -138,7 +138,7 @@ mod tests {
             let mut model: BTreeSet<u64> = (0..start).collect();
             for seq in seqs {
                 prop_assert_eq!(window.acknowledge(seq), model.insert(seq));
-                let low = (0..).find(|seq| !model.contains(seq)).unwrap();
+                let low = (0..1000).find(|seq| !model.contains(seq)).unwrap();
                 prop_assert_eq!(window.low_water(), low);
             }
             for seq in 0..500 {

@@ -95,7 +95,7 @@ fn lines(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<Response
 fn binary(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<Response, Refusal> {
     let bad_body = || Refusal::too_large("BAD_BODY");
     let bad_message = || Refusal::too_large("BAD_MESSAGE");
-    let limits = &Limits { max_body_bytes: nsqd.tcp.limits().max_body_bytes, ..nsqd.tcp.limits().clone() };
+    let limits = &Limits { max_body_bytes: nsqd.tcp.limits().max_body_bytes, ..*nsqd.tcp.limits() };
     let (head, _) = body.split_first_chunk::<4>().ok_or_else(bad_body)?;
     let count = i32::from_be_bytes(*head);
     let count_max = (i64::from(limits.max_body_bytes) - 4) / 5;

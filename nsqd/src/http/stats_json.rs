@@ -17,6 +17,7 @@ pub(super) struct Document<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the document of NSQ")]
 struct Topic<'a> {
     topic_name: &'a str,
     channels: Vec<Channel<'a>>,
@@ -29,6 +30,7 @@ struct Topic<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the document of NSQ")]
 struct Channel<'a> {
     channel_name: &'a str,
     depth: u64,

@@ -152,6 +152,9 @@ impl Log {
     ///
     /// # Errors
     /// [`AppendError`]; the log is unchanged.
+    ///
+    /// # Panics
+    /// If `bodies` has fewer than `messages` items.
     pub fn append<'a>(
         &self,
         bodies: impl Iterator<Item = &'a [u8]>,

@@ -102,8 +102,8 @@ fn was_never_begun(path: &Path) -> io::Result<bool> {
 }
 
 fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = (0..)
-        .map(|number: u32| path.with_extension(format!("seg.damaged-{number}")))
+    let aside = (0..u32::MAX)
+        .map(|number| path.with_extension(format!("seg.damaged-{number}")))
         .find(|aside| !aside.exists())
         .expect("some number is free");
     fs::rename(path, &aside)?;

@@ -83,14 +83,12 @@ impl Storage {
 
     /// Removes the file of a segment that nobody needs.
     pub(super) fn remove(&self, segment: Arc<Segment>) {
-        match self.tx.try_send(Request::Remove(segment)) {
-            Err(
-                TrySendError::Full(Request::Remove(segment))
-                | TrySendError::Disconnected(Request::Remove(segment)),
-            ) => {
-                remove(&segment);
-            }
-            _ => {}
+        if let Err(
+            TrySendError::Full(Request::Remove(segment))
+            | TrySendError::Disconnected(Request::Remove(segment)),
+        ) = self.tx.try_send(Request::Remove(segment))
+        {
+            remove(&segment);
         }
     }
 

@@ -247,7 +247,9 @@ mod tests {
                             model.iter().filter(|(_, (deadline, _))| *deadline <= now).map(|(seq, _)| *seq).collect();
                         expected.sort_unstable();
                         prop_assert_eq!(&late, &expected);
-                        expected.iter().for_each(|seq| { model.remove(seq); });
+                        for seq in &expected {
+                            model.remove(seq);
+                        }
                     }
                 }
                 prop_assert_eq!(in_flight.len(), model.len());

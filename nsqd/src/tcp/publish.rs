@@ -125,14 +125,13 @@ impl Publisher {
     fn change_topic(&mut self, name: &str, context: Context<'_>) -> Result<(), PublishFailure> {
         self.count(context.client);
         let topics = &context.nsqd.topics;
-        let topic = match topics.get(name) {
-            Some(topic) => topic,
-            None => {
-                let name = TopicName::parse(name.as_bytes()).expect("the command line checked it");
-                let made = topics.get_or_create(&name);
-                made.map_err(|error| PublishFailure::Storage(error.to_string()))?
-                    .ok_or(PublishFailure::Exiting)?
-            }
+        let topic = if let Some(topic) = topics.get(name) {
+            topic
+        } else {
+            let name = TopicName::parse(name.as_bytes()).expect("the command line checked it");
+            let made = topics.get_or_create(&name);
+            made.map_err(|error| PublishFailure::Storage(error.to_string()))?
+                .ok_or(PublishFailure::Exiting)?
         };
         self.topic = Some(topic);
         Ok(())

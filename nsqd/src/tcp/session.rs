@@ -170,7 +170,7 @@ impl Session {
             Verb::Rdy => self.ready(line)?,
             Verb::Fin => self.message(verb, |_| line.fin_id(), Subscription::finish)?,
             Verb::Touch => {
-                self.message(verb, |_| line.touch_id(), |subscription, id| subscription.touch(id, now.ns))?
+                self.message(verb, |_| line.touch_id(), |subscription, id| subscription.touch(id, now.ns))?;
             }
             Verb::Req => self.requeue(line, now)?,
             Verb::Cls => self.close()?,

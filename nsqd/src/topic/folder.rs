@@ -97,8 +97,8 @@ impl Folder {
     /// Takes the folder out of use, in one step, and returns where it is now, to be removed at leisure.
     pub(super) fn condemn(&self) -> io::Result<Option<PathBuf>> {
         let base = self.0.file_stem().unwrap_or_default();
-        let condemned = (0..)
-            .map(|number: u32| {
+        let condemned = (0..u32::MAX)
+            .map(|number| {
                 let mut name = OsString::from(base);
                 name.push(format!("{DELETED}{number}"));
                 self.0.with_file_name(name)

@@ -65,7 +65,9 @@ impl Housekeeping {
         self.is_scheduled.store(false, Ordering::Release);
         let topics = std::mem::take(&mut *self.dirty.lock());
         // Before anything is read: a change from here on is a new one.
-        topics.iter().for_each(|topic| topic.is_dirty.store(false, Ordering::Release));
+        for topic in &topics {
+            topic.is_dirty.store(false, Ordering::Release);
+        }
         let together = SYNC_SINGLY_MAX < topics.len();
         let tails: Vec<u64> = topics.iter().map(|topic| topic.tail()).collect();
         for topic in &topics {
@@ -77,7 +79,9 @@ impl Housekeeping {
             error!(%cause, "cannot sync the file system; topics are synced one by one");
         }
         if !together || synced.is_err() {
-            topics.iter().for_each(|topic| topic.sync_log());
+            for topic in &topics {
+                topic.sync_log();
+            }
             return;
         }
         for (topic, tail) in topics.iter().zip(tails) {

@@ -12,5 +12,5 @@ pub(crate) use self::{
     environment::Environment,
     housekeeping::Housekeeping,
     topic::{PublishError, Topic, TopicSnapshot},
-    topics::{StartError, Topics},
+    topics::Topics,
 };

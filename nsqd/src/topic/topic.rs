@@ -341,12 +341,7 @@ impl Topic {
     }
 
     /// Deletes a channel: its consumers are disconnected, its messages dropped. Returns how many channels are left,
-    /// or `None` if there was no such channel.
-    pub(crate) fn delete_channel(&self, name: &str) -> Option<usize> {
-        self.remove_channel(&self.channel(name)?)
-    }
-
-    /// Like [`Topic::delete_channel`], but not another channel that has taken the name meanwhile.
+    /// or `None` if it is not the topic's: another may have taken its name meanwhile, and is not touched.
     pub(crate) fn remove_channel(&self, channel: &Arc<Channel>) -> Option<usize> {
         let mut inner = self.inner.write();
         let at = inner.channels.iter().position(|present| Arc::ptr_eq(present, channel))?;

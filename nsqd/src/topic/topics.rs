@@ -104,11 +104,10 @@ impl Topics {
     fn restore_listed(&self, name: &TopicName, entry: &TopicEntry) -> Result<(), StartError> {
         let topic = self.restore(name)?;
         for channel in entry.channels.iter().flatten() {
-            match ChannelName::parse(channel.name.as_bytes()) {
-                Ok(name) => {
-                    topic.channel_or_create(&name).0.set_paused(channel.paused);
-                }
-                Err(_) => warn!("skipping creation of invalid channel {}", channel.name),
+            if let Ok(name) = ChannelName::parse(channel.name.as_bytes()) {
+                topic.channel_or_create(&name).0.set_paused(channel.paused);
+            } else {
+                warn!("skipping creation of invalid channel {}", channel.name);
             }
         }
         topic.set_paused(entry.paused);
@@ -160,7 +159,7 @@ impl Topics {
                 }
             }
             Err(cause) => {
-                error!(topic = name, %cause, "cannot take the folder of a deleted topic out of use")
+                error!(topic = name, %cause, "cannot take the folder of a deleted topic out of use");
             }
         }
         true

@@ -3,11 +3,11 @@
 use crc32c::{crc32c, crc32c_append};
 
 /// Bytes before the first frame.
-pub const SEGMENT_HEADER_BYTES: u32 = 128;
+pub(super) const SEGMENT_HEADER_BYTES: u32 = 128;
 /// Bytes of one slot.
-pub const SLOT_BYTES: u32 = 8;
+pub(super) const SLOT_BYTES: u32 = 8;
 /// Largest segment: a slot has 30 bits for the offset of its frame.
-pub const SEGMENT_BYTES_MAX: u32 = 1 << 30;
+pub(crate) const SEGMENT_BYTES_MAX: u32 = 1 << 30;
 
 /// Persisted; never reuse.
 const MAGIC: [u8; 8] = *b"nsqrsseg";
@@ -92,7 +92,7 @@ impl Header {
 ///
 /// A slot of zero bytes is empty. Persisted; never reuse a bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot(pub(super) u64);
+pub(super) struct Slot(pub(super) u64);
 
 const DEFERRED: u32 = 1 << 31;
 const MORE: u32 = 1 << 30;
@@ -101,7 +101,7 @@ const OFFSET: u32 = MORE - 1;
 impl Slot {
     /// `crc` is the value of [`Slot::crc_of`] for the stored bytes.
     pub(super) fn new(offset: u32, deferred: bool, more: bool, crc: u32) -> Self {
-        debug_assert!(SEGMENT_HEADER_BYTES <= offset && offset <= OFFSET);
+        debug_assert!((SEGMENT_HEADER_BYTES..=OFFSET).contains(&offset));
         let flags = if deferred { DEFERRED } else { 0 } | if more { MORE } else { 0 };
         Self(u64::from(crc) << 32 | u64::from(offset | flags))
     }
@@ -113,19 +113,19 @@ impl Slot {
 
     /// Where the frame begins.
     #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
-    pub fn offset(self) -> u32 {
+    pub(super) fn offset(self) -> u32 {
         self.0 as u32 & OFFSET
     }
 
     /// Whether eight bytes of deadline stand in front of the frame.
     #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
-    pub fn is_deferred(self) -> bool {
+    pub(super) fn is_deferred(self) -> bool {
         self.0 as u32 & DEFERRED != 0
     }
 
     /// Whether the next message was published by the same command: both are kept, or neither.
     #[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
-    pub fn has_more(self) -> bool {
+    pub(super) fn has_more(self) -> bool {
         self.0 as u32 & MORE != 0
     }
 
@@ -133,7 +133,6 @@ impl Slot {
         self.0 == 0
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the high half is meant")]
     pub(super) fn crc(self) -> u32 {
         (self.0 >> 32) as u32
     }

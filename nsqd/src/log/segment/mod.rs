@@ -23,6 +23,6 @@ mod region;
 mod segment;
 mod writer;
 
-pub use format::SEGMENT_BYTES_MAX;
+pub(super) use format::SEGMENT_BYTES_MAX;
 pub use segment::{Budget, Frame, Next, Run, Segment, SegmentError};
-pub use writer::{Blank, Entry, Writer};
+pub(super) use writer::{Blank, Entry, Writer};

@@ -84,11 +84,10 @@ impl Region {
     #[inline]
     pub(super) fn bytes(&self, start: u32, end: u32) -> &[u8] {
         assert!(start <= end && end <= self.published.load().end, "only published bytes are read");
-        // SAFETY: below the published end nothing is stored again while the region exists (rules 2 and 3), and
-        // the published end never exceeds the mapping.
-        unsafe {
-            std::slice::from_raw_parts(self.mapping.as_ptr().add(start as usize), (end - start) as usize)
-        }
+        // SAFETY: the published end never exceeds the mapping.
+        let first = unsafe { self.mapping.as_ptr().add(start as usize) };
+        // SAFETY: below the published end nothing is stored again while the region exists (rules 2 and 3).
+        unsafe { std::slice::from_raw_parts(first, (end - start) as usize) }
     }
 
     /// Slot of a published message.
@@ -96,8 +95,10 @@ impl Region {
     pub(super) fn slot(&self, index: u32) -> Slot {
         assert!(index < self.published.load().count, "only published slots are read");
         let offset = self.capacity - SLOT_BYTES * (index + 1);
-        // SAFETY: inside the mapping, since the published count fits it; published slots are immutable.
-        let word = unsafe { self.mapping.as_ptr().add(offset as usize).cast::<u64>().read_unaligned() };
+        // SAFETY: inside the mapping, since the published count fits it.
+        let slot = unsafe { self.mapping.as_ptr().add(offset as usize) };
+        // SAFETY: published slots are whole and immutable.
+        let word = unsafe { slot.cast::<u64>().read_unaligned() };
         Slot(u64::from_le(word))
     }
 
@@ -113,9 +114,11 @@ impl Region {
         assert!(std::ptr::eq(token.region, self.mapping.as_ptr()), "the token is this region's");
         assert!(bytes.len() + SLOT_BYTES as usize <= self.free_bytes(token) as usize, "the caller made room");
         let at = token.staged.end as usize;
-        // SAFETY: inside the mapping by the check above; beyond the published end, where only the holder of the
-        // token looks, and it is borrowed exclusively; `bytes` cannot overlap with memory that nobody can borrow.
-        unsafe { self.mapping.as_mut_ptr().add(at).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        // SAFETY: inside the mapping by the check above.
+        let free = unsafe { self.mapping.as_mut_ptr().add(at) };
+        // SAFETY: room for `bytes` by the check above; beyond the published end, where only the holder of the token
+        // looks, and it is borrowed exclusively; `bytes` cannot overlap with memory that nobody can borrow.
+        unsafe { free.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         token.staged.end += u32::try_from(bytes.len()).expect("less than the capacity");
     }
 
@@ -125,8 +128,10 @@ impl Region {
         assert!(std::ptr::eq(token.region, self.mapping.as_ptr()), "the token is this region's");
         assert!(start <= token.staged.end, "only what was staged is read");
         let bytes = (token.staged.end - start) as usize;
-        // SAFETY: staged bytes are inside the mapping; storing needs the token, which is borrowed.
-        unsafe { std::slice::from_raw_parts(self.mapping.as_ptr().add(start as usize), bytes) }
+        // SAFETY: staged bytes are inside the mapping.
+        let first = unsafe { self.mapping.as_ptr().add(start as usize) };
+        // SAFETY: they were stored, and storing more needs the token, which is borrowed.
+        unsafe { std::slice::from_raw_parts(first, bytes) }
     }
 
     /// Stores the slot of the frame that was staged last, unpublished.
@@ -135,9 +140,10 @@ impl Region {
         assert!(std::ptr::eq(token.region, self.mapping.as_ptr()), "the token is this region's");
         assert!(SLOT_BYTES <= self.free_bytes(token), "the caller made room");
         let offset = (self.capacity - SLOT_BYTES * (token.staged.count + 1)) as usize;
-        // SAFETY: inside the mapping and behind the frames by the check above; beyond the published count, where
-        // only the holder of the token looks.
-        unsafe { self.mapping.as_mut_ptr().add(offset).cast::<u64>().write_unaligned(slot.0.to_le()) };
+        // SAFETY: inside the mapping and behind the frames by the check above.
+        let free = unsafe { self.mapping.as_mut_ptr().add(offset) };
+        // SAFETY: beyond the published count, where only the holder of the token looks.
+        unsafe { free.cast::<u64>().write_unaligned(slot.0.to_le()) };
         token.staged.count += 1;
     }
 
@@ -156,7 +162,8 @@ impl Region {
         token.staged
     }
 
-    /// Notes in the file that no more is published.
+    /// Notes in the file that no more is published, which without the token is so.
+    #[expect(clippy::needless_pass_by_value, reason = "the token ends here")]
     pub(super) fn seal(&self, token: WriteToken) {
         assert!(std::ptr::eq(token.region, self.mapping.as_ptr()), "the token is this region's");
         self.word(SEALED_OFFSET).store(SEALED.to_le(), Ordering::Release);

@@ -130,6 +130,9 @@ impl<'a> Frame<'a> {
     }
 
     /// The message's id.
+    ///
+    /// # Panics
+    /// Never: a frame has a whole header.
     #[inline]
     pub fn id(self) -> MessageId {
         let header = &self.0[..MESSAGE_FRAME_HEADER_BYTES];

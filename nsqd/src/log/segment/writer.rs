@@ -12,11 +12,11 @@ use super::{
 };
 
 /// Bytes that a deadline takes in front of its frame.
-const DEADLINE_BYTES: usize = 8;
+const DEADLINE_BYTES: u32 = 8;
 
 /// What a new segment needs to know.
 #[derive(Debug, Clone, Copy)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Seq of its first message.
     pub base: u64,
     /// A number that no other use of any file has.
@@ -29,14 +29,14 @@ pub struct Entry {
 
 /// Memory that is ready to become a segment.
 #[derive(Debug)]
-pub struct Blank(Mapping);
+pub(crate) struct Blank(Mapping);
 
 impl Blank {
     /// Allocates a file of `bytes` bytes.
     ///
     /// # Errors
     /// Whatever the file system says: no room, no permission, too many mappings.
-    pub fn create(path: &Path, bytes: u32) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path, bytes: u32) -> io::Result<Self> {
         Ok(Self(Mapping::create(path, bytes.min(SEGMENT_BYTES_MAX))?))
     }
 
@@ -44,28 +44,28 @@ impl Blank {
     ///
     /// # Errors
     /// Out of memory or mappings.
-    pub fn anonymous(bytes: u32) -> io::Result<Self> {
+    pub(crate) fn anonymous(bytes: u32) -> io::Result<Self> {
         Ok(Self(Mapping::anonymous(bytes.min(SEGMENT_BYTES_MAX))?))
     }
 
     /// The memory of a segment that nobody holds any more. Its pages are already there, which makes it the
     /// cheapest to write into.
-    pub fn recycle(segment: Segment) -> Self {
+    pub(crate) fn recycle(segment: Segment) -> Self {
         Self(segment.into_region().into_mapping())
     }
 
     /// Bytes.
-    pub fn capacity(&self) -> u32 {
+    pub(crate) fn capacity(&self) -> u32 {
         u32::try_from(self.0.len()).expect("a segment is at most SEGMENT_BYTES_MAX bytes")
     }
 
     /// Its file.
-    pub fn path(&self) -> Option<&Path> {
+    pub(crate) fn path(&self) -> Option<&Path> {
         self.0.path()
     }
 
     /// Faults the first `bytes` bytes in, and the slots that go with them.
-    pub fn populate(&self, bytes: usize) {
+    pub(crate) fn populate(&self, bytes: usize) {
         self.0.populate_write(0, bytes);
         let slots = (bytes / 16).min(self.0.len());
         self.0.populate_write(self.0.len() - slots, slots);
@@ -74,7 +74,7 @@ impl Blank {
 
 /// Appends to one segment. Dropping it leaves the segment as it is.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     segment: Arc<Segment>,
     token: WriteToken,
     seed: u32,
@@ -82,7 +82,7 @@ pub struct Writer {
 
 impl Writer {
     /// Begins a segment in `blank`.
-    pub fn begin(blank: Blank, entry: Entry) -> Self {
+    pub(crate) fn begin(blank: Blank, entry: Entry) -> Self {
         let header = Header {
             base: entry.base,
             salt: entry.salt,
@@ -95,26 +95,26 @@ impl Writer {
     }
 
     /// The segment that it writes.
-    pub fn segment(&self) -> &Arc<Segment> {
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment
     }
 
     /// Whether `messages` messages with `body_bytes` bytes of bodies in all fit in.
     #[inline]
-    pub fn has_room(&self, messages: usize, body_bytes: usize, deferred: bool) -> bool {
+    pub(crate) fn has_room(&self, messages: usize, body_bytes: usize, deferred: bool) -> bool {
         Self::bytes_for(messages, body_bytes, deferred)
             <= self.segment.region().free_bytes(&self.token) as usize
     }
 
     /// Bytes that such a batch takes.
     #[inline]
-    pub fn bytes_for(messages: usize, body_bytes: usize, deferred: bool) -> usize {
-        let deadline = if deferred { DEADLINE_BYTES } else { 0 };
+    pub(crate) fn bytes_for(messages: usize, body_bytes: usize, deferred: bool) -> usize {
+        let deadline = if deferred { DEADLINE_BYTES as usize } else { 0 };
         messages * (MESSAGE_FRAME_HEADER_BYTES + deadline + SLOT_BYTES as usize) + body_bytes
     }
 
     /// Smallest capacity for such a batch.
-    pub fn capacity_for(messages: usize, body_bytes: usize, deferred: bool) -> usize {
+    pub(crate) fn capacity_for(messages: usize, body_bytes: usize, deferred: bool) -> usize {
         SEGMENT_HEADER_BYTES as usize + Self::bytes_for(messages, body_bytes, deferred) + SLOT_BYTES as usize
     }
 
@@ -122,7 +122,7 @@ impl Writer {
     ///
     /// `more` says that the next message belongs to the same command.
     #[inline]
-    pub fn push(
+    pub(crate) fn push(
         &mut self,
         header: &[u8; MESSAGE_FRAME_HEADER_BYTES],
         body: &[u8],
@@ -134,7 +134,7 @@ impl Writer {
         let mut frame = start;
         if let Some(deadline) = deadline_unix_ns {
             region.stage(&mut self.token, &deadline.to_le_bytes());
-            frame += DEADLINE_BYTES as u32;
+            frame += DEADLINE_BYTES;
         }
         region.stage(&mut self.token, header);
         region.stage(&mut self.token, body);
@@ -149,18 +149,18 @@ impl Writer {
 
     /// Makes the pushed messages readable, all at once.
     #[inline]
-    pub fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         self.segment.region().publish(&mut self.token);
     }
 
     /// Offset behind the last frame.
     #[inline]
-    pub fn end(&self) -> u32 {
+    pub(crate) fn end(&self) -> u32 {
         Region::staged_extent(&self.token).end
     }
 
     /// Ends the segment: no more is appended to it.
-    pub fn seal(self) -> Arc<Segment> {
+    pub(crate) fn seal(self) -> Arc<Segment> {
         self.segment.region().seal(self.token);
         self.segment
     }
