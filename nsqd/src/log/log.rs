@@ -431,7 +431,7 @@ impl Log {
     pub fn failure(&self) -> Option<String> {
         let mut appender = self.appender.lock();
         appender.failure.as_ref()?;
-        if matches!(appender.next, Next::Ready(_)) {
+        if matches!(appender.next, Next::Ready(_)) || !appender.spares.is_empty() {
             appender.failure = None;
             return None;
         }

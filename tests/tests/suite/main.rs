@@ -1,6 +1,7 @@
 //! What users of nsqd can see, a file a behaviour, on the real binary over real sockets.
 
 mod deferred;
+mod disk_full;
 mod ephemeral;
 mod fan_out;
 mod heartbeats;
