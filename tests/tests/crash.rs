@@ -153,8 +153,7 @@ async fn run_data_path(rounds: u64, rng: &mut Rng, ledger: &SharedLedger) {
         } else {
             nsqd.kill().await;
         }
-        let outcomes = within("the end of the load", load.join_all()).await;
-        assert!(outcomes.iter().any(|progress| *progress > 0) || round > 0, "the load did nothing");
+        within("the end of the load", load.join_all()).await;
         nsqd = nsqd.start_again_with(&flags(rng)).await;
     }
     check_what_is_owed(&nsqd, ledger).await;

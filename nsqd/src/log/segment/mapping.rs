@@ -10,6 +10,10 @@ use std::{
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
 use rustix::fs::{FallocateFlags, fallocate};
 
+/// Of every machine that this runs on the page is this large or a multiple of it; where it is larger, the kernel
+/// refuses an odd range, which costs time only.
+const PAGE_BYTES: usize = 4096;
+
 /// Mapped memory. The file descriptor is closed after mapping, so that open files do not bound the number of topics.
 #[derive(Debug)]
 pub(super) struct Mapping {
@@ -83,21 +87,28 @@ impl Mapping {
     }
 
     /// Waits until everything is on the disk (`msync`, which for a file mapping is `fdatasync` of the range).
-    pub(super) fn sync(&self) -> io::Result<()> {
+    ///
+    /// Up to `written` nothing is stored any more.
+    pub(super) fn sync(&self, written: usize) -> io::Result<()> {
         if self.path.is_none() {
             return Ok(());
         }
         // The kernel takes write access from each page that it writes, and tells the other processors so page by
         // page: measured as a quarter of the cost of publishing. Taken from all at once it is told once.
-        self.forget_pages();
+        self.forget_pages(written);
         self.raw.flush_range(0, self.len())
     }
 
-    /// Drops the page table entries of a file mapping. The data stay in the page cache, and come back when touched.
-    fn forget_pages(&self) {
+    /// Drops the page table entries of the first `bytes` bytes of a file mapping, but not of what is made ready behind.
+    /// The data stay in the page cache, and come back when touched.
+    fn forget_pages(&self, bytes: usize) {
+        let whole_pages = bytes / PAGE_BYTES * PAGE_BYTES;
+        if whole_pages == 0 {
+            return;
+        }
         // SAFETY: the mapping is shared and of a file, so that what was stored is in the file's pages, and every
         // later access finds it there. Anonymous memory would be lost; the caller has excluded it.
-        let forgotten = unsafe { self.raw.unchecked_advise(UncheckedAdvice::DontNeed) };
+        let forgotten = unsafe { self.raw.unchecked_advise_range(UncheckedAdvice::DontNeed, 0, whole_pages) };
         // Only a matter of speed.
         let _ = forgotten;
     }

@@ -353,7 +353,7 @@ impl Segment {
     /// # Errors
     /// A failed sync is final: what the page cache says afterwards proves nothing.
     pub fn sync(&self) -> io::Result<()> {
-        self.region.mapping().sync()
+        self.region.mapping().sync(self.region.published().end as usize)
     }
 
     /// Maps a file and finds out what it holds. `verify` checks the frames of a sealed segment too; those of one
