@@ -17,6 +17,7 @@ mod format;
 #[expect(unsafe_code, reason = "advice on a mapping")]
 mod mapping;
 mod published;
+mod recovered;
 #[expect(unsafe_code, reason = "reads and writes of a mapping that other threads read")]
 mod region;
 #[expect(clippy::module_inception, reason = "the noun of this folder")]
