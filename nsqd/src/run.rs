@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use crate::{
     http,
     listen::{self, Accepted, Listener},
-    log::StorageThread,
+    log::{Check, StorageThread},
     nsqd::Nsqd,
     options::Start,
     tcp,
@@ -74,7 +74,7 @@ impl Daemon {
             node_id,
             sync_every: options.sync_every,
             ephemeral_depth_max: options.mem_queue_size,
-            verify: !was_clean,
+            check: check(options.verify_data, was_clean),
             numbers: AtomicU64::new(0),
         });
         let topics = Topics::open(environment)
@@ -193,6 +193,18 @@ fn spawn_http(
             }
         }
     });
+}
+
+/// What is looked at before the first message is taken.
+fn check(verify_data: bool, was_clean: bool) -> Check {
+    match (verify_data, was_clean) {
+        (true, _) => Check::All,
+        (false, true) => Check::Growing,
+        (false, false) => {
+            info!("the last stop was not an orderly one: checking what may not have been on the disk");
+            Check::Unsynced
+        }
+    }
 }
 
 /// Locks the folder itself, as NSQ does, so that neither opens what the other uses.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    log::{Budget, Log},
+    log::{Budget, Log, Segment},
     timers::Timers,
 };
 
@@ -85,6 +85,7 @@ pub(crate) struct Channel {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
 struct Inner {
     state: State,
     paused: bool,
@@ -102,6 +103,8 @@ struct Inner {
     timeout_count: u64,
     delivered_count: u64,
     changed: bool,
+    /// The storage thread brings a segment into memory for it.
+    is_loading: bool,
     /// Tail of the segment under the low-water mark, when it was last looked at.
     low_segment_tail: u64,
 }
@@ -136,6 +139,7 @@ impl Channel {
             timeout_count: 0,
             delivered_count: 0,
             changed: true,
+            is_loading: false,
             low_segment_tail: 0,
         };
         Arc::new_cyclic(|me| Self {
@@ -231,6 +235,11 @@ impl Channel {
                 self.wake_line(inner);
                 return Taken::Messages(taken);
             }
+            if let Some(segment) = inner.state.take_unloaded()
+                && !self.ask_for(&mut inner, &segment)
+            {
+                continue;
+            }
             self.join_line(&mut inner, client);
             // Pairs with the fence of a publisher: either it sees the line, or this sees its message.
             fence(Ordering::SeqCst);
@@ -238,6 +247,25 @@ impl Channel {
                 return Taken::InLine;
             }
         }
+    }
+
+    /// Has a segment brought into memory. `false` if it is there now.
+    #[cold]
+    fn ask_for(&self, inner: &mut Inner, segment: &Arc<Segment>) -> bool {
+        if inner.is_loading {
+            return true;
+        }
+        let me = self.me.clone();
+        let then = move || {
+            if let Some(channel) = me.upgrade() {
+                let mut inner = channel.inner.lock();
+                inner.is_loading = false;
+                channel.wake_line(inner);
+            }
+        };
+        inner.is_loading = self.setup.log.load(segment, then);
+        // So much is asked of the storage thread that it is quicker to read here. A failure is met again there.
+        inner.is_loading || segment.load().is_err()
     }
 
     fn join_line(&self, inner: &mut Inner, client: &Arc<Client>) {

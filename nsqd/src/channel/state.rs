@@ -12,6 +12,9 @@ use crate::log::{Budget, Log, Next, Run, Segment};
 /// After so many messages of a backlog the pages ahead are asked for again.
 const WARM_MESSAGES: u64 = 8192;
 
+/// Segments up to this size are read where they are needed; larger ones by the storage thread.
+const LOAD_AT_ONCE_BYTES: u32 = 1 << 20;
+
 /// A message that was delivered before, or is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pending {
@@ -59,6 +62,8 @@ pub(crate) struct State {
     requeued_first: bool,
     current: Option<Arc<Segment>>,
     warmed: u64,
+    /// What the last take found to be not in memory.
+    unloaded: Option<Arc<Segment>>,
 }
 
 impl State {
@@ -87,6 +92,7 @@ impl State {
             requeued_first: false,
             current: None,
             warmed: 0,
+            unloaded: None,
         };
         let mut listed: Vec<u64> = requeued
             .iter()
@@ -206,10 +212,18 @@ impl State {
     fn take_requeued(&mut self, log: &Log, left: &mut Budget, parcels: &mut Vec<Parcel>) {
         while left.messages != 0 && left.bytes != 0 {
             let Some(Pending { seq, attempts }) = self.requeued.pop_front() else { return };
-            let Some(run) = single(log, seq) else {
-                // Damaged, or its segment is gone: there is nothing to deliver.
-                self.window.acknowledge(seq);
-                continue;
+            let run = match single(log, seq) {
+                Single::Run(run) => run,
+                Single::Gone => {
+                    // Damaged, or its segment is gone: there is nothing to deliver.
+                    self.window.acknowledge(seq);
+                    continue;
+                }
+                Single::NotLoaded(segment) => {
+                    self.requeued.push_front(Pending { seq, attempts });
+                    self.unloaded = Some(segment);
+                    return;
+                }
             };
             spend(left, &run);
             parcels.push(Parcel { run, attempts: attempts.saturating_add(1) });
@@ -230,9 +244,10 @@ impl State {
                 continue;
             }
             let limit = self.skips.limit(fan_out);
-            let Some((segment, index)) = self.segment_at_cursor(log, limit) else { continue };
+            let Some(segment) = self.segment_at_cursor(log, limit) else { continue };
             let ahead = u32::try_from(limit - self.cursor).unwrap_or(u32::MAX);
-            match segment.next(index, Budget { messages: left.messages.min(ahead), bytes: left.bytes }) {
+            let budget = Budget { messages: left.messages.min(ahead), bytes: left.bytes };
+            match next(&segment, self.cursor, budget) {
                 Next::Run(run) => {
                     self.cursor += u64::from(run.count());
                     spend(left, &run);
@@ -248,17 +263,30 @@ impl State {
                     self.cursor += 1;
                 }
                 Next::Damaged(count) => self.pass(self.cursor + u64::from(count)),
+                Next::Gone(count) => self.pass(limit.min(self.cursor + count)),
                 Next::End => self.current = None,
+                Next::NotLoaded => {
+                    self.unloaded = Some(segment);
+                    return;
+                }
             }
         }
     }
 
-    /// The segment under the cursor and the cursor's place in it; `None` if the cursor had to move for it.
-    fn segment_at_cursor(&mut self, log: &Log, limit: u64) -> Option<(Arc<Segment>, u32)> {
+    /// The segment that kept the last take from going on, since it has to be brought into memory first.
+    pub(crate) fn take_unloaded(&mut self) -> Option<Arc<Segment>> {
+        self.unloaded.take()
+    }
+
+    /// The segment under the cursor; `None` if the cursor had to move for it.
+    fn segment_at_cursor(&mut self, log: &Log, limit: u64) -> Option<Arc<Segment>> {
         let inside = |segment: &Arc<Segment>| segment.base() <= self.cursor && self.cursor < segment.tail();
         if !self.current.as_ref().is_some_and(inside) {
             self.current = log.segment_at(self.cursor);
             self.warmed = self.cursor;
+            if let Some(current) = &self.current {
+                log.load_behind(current);
+            }
         }
         let Some(segment) = self.current.as_ref().filter(|segment| segment.base() < limit) else {
             // The rest up to the limit is gone: consumed before a restart that forgot it, or lost with its file.
@@ -270,13 +298,11 @@ impl State {
             return None;
         }
         let segment = Arc::clone(segment);
-        let index =
-            u32::try_from(self.cursor - segment.base()).expect("a segment has less than 2^32 messages");
         if self.warmed <= self.cursor && WARM_MESSAGES < limit - self.cursor {
-            log.warm(&segment, index);
+            log.warm(&segment, self.cursor);
             self.warmed = self.cursor + WARM_MESSAGES;
         }
-        Some((segment, index))
+        Some(segment)
     }
 
     /// Moves the cursor over messages that are not delivered.
@@ -376,11 +402,29 @@ fn spend(left: &mut Budget, run: &Run) {
 }
 
 /// One message by itself.
-fn single(log: &Log, seq: u64) -> Option<Run> {
-    let segment = log.segment_at(seq)?;
-    let index = u32::try_from(seq.checked_sub(segment.base())?).ok()?;
-    match segment.next(index, Budget { messages: 1, bytes: u32::MAX }) {
-        Next::Run(run) | Next::Deferred { run, .. } => Some(run),
-        Next::Damaged(_) | Next::End => None,
+enum Single {
+    Run(Run),
+    Gone,
+    NotLoaded(Arc<Segment>),
+}
+
+fn single(log: &Log, seq: u64) -> Single {
+    let Some(segment) = log.segment_at(seq).filter(|segment| segment.base() <= seq) else {
+        return Single::Gone;
+    };
+    match next(&segment, seq, Budget { messages: 1, bytes: u32::MAX }) {
+        Next::Run(run) | Next::Deferred { run, .. } => Single::Run(run),
+        Next::Damaged(_) | Next::Gone(_) | Next::End => Single::Gone,
+        Next::NotLoaded => Single::NotLoaded(segment),
+    }
+}
+
+/// What follows at `seq`. A small segment is brought into memory at once, which costs less than to ask for it.
+fn next(segment: &Arc<Segment>, seq: u64, budget: Budget) -> Next {
+    match segment.next(seq, budget) {
+        Next::NotLoaded if segment.capacity() <= LOAD_AT_ONCE_BYTES && segment.load().is_ok() => {
+            segment.next(seq, budget)
+        }
+        next => next,
     }
 }

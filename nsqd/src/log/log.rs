@@ -13,9 +13,11 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use protocol::{IdGenerator, MESSAGE_FRAME_HEADER_BYTES, MessageHeader, MessageId, NodeId};
+use tracing::error;
 
 use super::{
     error::AppendError,
+    recovery::{Damage, DamageKind},
     segment::{Blank, Entry, SEGMENT_BYTES_MAX, Segment, Writer},
     storage::Storage,
 };
@@ -54,6 +56,10 @@ pub struct Log {
     storage: Storage,
     tail: AtomicU64,
     appender: Mutex<Appender>,
+    /// Why a segment cannot be read, if one cannot.
+    read_failure: Mutex<Option<String>>,
+    /// What was found and not yet taken.
+    damage: Mutex<Vec<Damage>>,
     /// Rising by base; the last one may be written to. Locked after `appender`, if both are.
     segments: RwLock<VecDeque<Arc<Segment>>>,
 }
@@ -87,6 +93,7 @@ enum Next {
 pub(super) struct Found {
     pub(super) segments: VecDeque<Arc<Segment>>,
     pub(super) file_number: u64,
+    pub(super) damage: Vec<Damage>,
 }
 
 impl Log {
@@ -98,11 +105,9 @@ impl Log {
         found: Found,
     ) -> Arc<Self> {
         let tail = found.segments.back().map_or(0, |segment| segment.tail());
-        // An id that no generator issues comes from damage that was not looked for.
-        let given = found.segments.iter().rev().take(2).flat_map(|segment| {
-            [Some(segment.id_floor()), segment.last_id().and_then(MessageId::to_u64)].into_iter().flatten()
-        });
-        let last_id = MessageId::from_u64(given.filter(|id| id >> 63 == 0).max().unwrap_or(0));
+        // An id that no generator issues comes from damage.
+        let given = found.segments.iter().map(|segment| segment.highest_id()).filter(|id| id >> 63 == 0);
+        let last_id = MessageId::from_u64(given.max().unwrap_or(0));
         let mut ids = IdGenerator::new(node_id);
         ids.resume_after(last_id);
         let appender = Appender {
@@ -125,6 +130,8 @@ impl Log {
             storage,
             tail: AtomicU64::new(tail),
             appender: Mutex::new(appender),
+            read_failure: Mutex::new(None),
+            damage: Mutex::new(found.damage),
             segments: RwLock::new(found.segments),
         })
     }
@@ -281,9 +288,9 @@ impl Log {
         if let Some(at) = appender.spares.iter().position(fitting) {
             let spare = appender.spares.swap_remove(at);
             // Nobody else can get at a spare, so that a count of one stays one.
-            if let Ok(segment) = Arc::try_unwrap(spare) {
+            if let Some(blank) = Arc::try_unwrap(spare).ok().and_then(Blank::recycle) {
                 appender.populated = u32::MAX;
-                return Ok(Blank::recycle(segment));
+                return Ok(blank);
             }
         }
         if matches!(&appender.next, Next::Ready(blank) if needed <= blank.capacity())
@@ -330,9 +337,51 @@ impl Log {
         segments.iter().rev().find_map(|segment| segment.find(id))
     }
 
-    /// Asks for the pages that a reader at message `index` of `segment` is about to need.
-    pub fn warm(&self, segment: &Arc<Segment>, index: u32) {
-        self.storage.populate_read(segment, index, WARM_BYTES);
+    /// Asks for the pages that a reader at `seq` of `segment` is about to need.
+    pub fn warm(&self, segment: &Arc<Segment>, seq: u64) {
+        self.storage.populate_read(segment, seq, WARM_BYTES);
+    }
+
+    /// Has the storage thread bring a segment into memory, and then calls `then`; where that fails, it is tried again
+    /// until it does not. `false` if too much waits already.
+    pub fn load(&self, segment: &Arc<Segment>, then: impl FnOnce() + Send + 'static) -> bool {
+        self.storage.load(self.me.clone(), Arc::clone(segment), Box::new(then))
+    }
+
+    /// Has the segment behind `segment` brought into memory ahead of its reader.
+    pub fn load_behind(&self, segment: &Segment) {
+        if let Some(next) = self.segment_at(segment.tail())
+            && !next.is_loaded()
+        {
+            // Where it cannot be asked for now, the reader does.
+            let _ = self.load(&next, || {});
+        }
+    }
+
+    /// On the storage thread: notes how the loading of a segment went.
+    pub(super) fn note_load(&self, segment: &Segment, result: &io::Result<()>) {
+        let mut failure = self.read_failure.lock();
+        match result {
+            Ok(()) => {
+                *failure = None;
+                let damaged = segment.damaged();
+                if damaged != 0
+                    && let Some(path) = segment.path()
+                {
+                    error!(path = %path.display(), messages = damaged, "damaged messages are skipped");
+                    let damage = Damage { path: path.to_owned(), kind: DamageKind::Messages(damaged) };
+                    self.damage.lock().push(damage);
+                }
+            }
+            Err(cause) => {
+                let path = segment.path().unwrap_or(Path::new("")).display();
+                let text = format!("cannot read {path}: {cause}");
+                if failure.as_ref() != Some(&text) {
+                    error!("{text}; it is tried again each second, and deliveries of its messages wait");
+                }
+                *failure = Some(text);
+            }
+        }
     }
 
     /// Messages in `from..to` whose deadline is after `now_unix_ns`.
@@ -340,12 +389,8 @@ impl Log {
         let segments = self.segments.read();
         let first = segments.partition_point(|segment| segment.tail() <= from);
         let within = segments.range(first..).take_while(|segment| segment.base() < to);
-        let local = |segment: &Segment, seq: u64| {
-            u32::try_from(seq.saturating_sub(segment.base())).unwrap_or(u32::MAX)
-        };
-        within
-            .map(|segment| segment.deferred_between(local(segment, from), local(segment, to), now_unix_ns))
-            .sum()
+        // What cannot be read is counted as due: the message will not be had before the segment can be read.
+        within.map(|segment| segment.deferred_between(from, to, now_unix_ns).unwrap_or(0)).sum()
     }
 
     /// Drops segments that nobody needs, wherever they stand, except the last: it is or was written to, and after a
@@ -409,6 +454,9 @@ impl Log {
             segments.iter().filter(|segment| from < segment.tail()).cloned().collect()
         };
         let result = changed.iter().try_for_each(|segment| segment.sync());
+        if result.is_ok() {
+            changed.iter().filter(|segment| segment.tail() <= tail).for_each(|segment| segment.note_synced());
+        }
         let mut appender = self.appender.lock();
         appender.synced = tail;
         if let Err(error) = &result {
@@ -423,12 +471,28 @@ impl Log {
 
     /// Notes that everything below `tail` is on the disk.
     pub fn note_synced(&self, tail: u64) {
-        let mut appender = self.appender.lock();
-        appender.synced = appender.synced.max(tail);
+        let from = {
+            let mut appender = self.appender.lock();
+            let before = appender.synced;
+            appender.synced = before.max(tail);
+            before
+        };
+        let segments = self.segments.read();
+        let first = segments.partition_point(|segment| segment.tail() <= from);
+        let whole = segments.range(first..).take_while(|segment| segment.tail() <= tail);
+        whole.for_each(|segment| segment.note_synced());
+    }
+
+    /// What of its files was found to be damaged since the last call.
+    pub fn take_damage(&self) -> Vec<Damage> {
+        std::mem::take(&mut *self.damage.lock())
     }
 
     /// Why the last publish could not be stored, if it could not. Tries whether there is room again.
     pub fn failure(&self) -> Option<String> {
+        if let Some(failure) = self.read_failure.lock().clone() {
+            return Some(failure);
+        }
         let mut appender = self.appender.lock();
         appender.failure.as_ref()?;
         if matches!(appender.next, Next::Ready(_)) || !appender.spares.is_empty() {

@@ -15,7 +15,7 @@ mod tests;
 pub use self::{
     error::{AppendError, OpenError},
     log::{Log, Place},
-    recovery::OpenOptions,
-    segment::{Budget, Frame, Next, Run, Segment, SegmentError},
+    recovery::{Damage, DamageKind, OpenOptions},
+    segment::{Budget, Check, Frame, Next, Run, Segment, SegmentError},
     storage::{Storage, StorageThread},
 };

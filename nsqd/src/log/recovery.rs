@@ -13,7 +13,7 @@ use tracing::{error, warn};
 use super::{
     error::OpenError,
     log::{Found, Log, Place},
-    segment::{Segment, SegmentError},
+    segment::{Check, Opened, Segment, SegmentError, salvage},
     storage::Storage,
 };
 
@@ -26,30 +26,52 @@ pub struct OpenOptions {
     pub segment_bytes_max: u32,
     /// Part of every message id.
     pub node_id: protocol::NodeId,
-    /// Whether the frames of full segments are checked too.
-    pub verify: bool,
+    /// Which files are walked at once. What is read later is checked when it is read.
+    pub check: Check,
+}
+
+/// What cannot be read of a log. The rest is delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file.
+    pub path: PathBuf,
+    /// What of it.
+    pub kind: DamageKind,
+}
+
+/// What of a segment is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DamageKind {
+    /// The header: the file was set aside under this name, and holds whatever it held.
+    Header(PathBuf),
+    /// Some blocks cannot be read: the file was set aside under this name, and what can be read of it was copied.
+    Blocks(PathBuf),
+    /// So many messages.
+    Messages(u32),
+    /// Another file holds the same seqs; this one is not used, and not removed.
+    Overlap,
 }
 
 impl Log {
-    /// Opens the log in `folder`, which exists and may be empty. Whatever is whole in it is kept.
+    /// Opens the log in `folder`, which exists and may be empty. Whatever is whole in it is kept; none of it is in memory.
     ///
     /// # Errors
-    /// [`OpenError`] if the folder or a file cannot be read. Damage is not an error: it is logged, the file set aside
-    /// or the message skipped, and all the rest is delivered.
+    /// [`OpenError`] if the folder or a file cannot be read for a reason that is not damage, such as no permission.
+    /// Damage is not an error: see [`Log::take_damage`].
     pub fn open(folder: &Path, options: &OpenOptions) -> Result<Arc<Self>, OpenError> {
         let failed = |path: &Path, cause| OpenError::Io { path: path.to_owned(), cause };
         let mut segments: Vec<Segment> = Vec::new();
+        let mut damage = Vec::new();
         let mut file_number = 0;
         for entry in fs::read_dir(folder).map_err(|cause| failed(folder, cause))? {
             let path = entry.map_err(|cause| failed(folder, cause))?.path();
             let Some(number) = segment_number(&path) else { continue };
             file_number = file_number.max(number);
-            segments.extend(recover(&path, options.verify)?);
+            segments.extend(recover(&path, options.check, &mut damage)?);
         }
-        segments.sort_by_key(Segment::base);
-        let segments = without_overlaps(segments);
+        let segments = without_overlaps(segments, &mut damage)?;
         let place = Place::Folder(folder.to_owned());
-        let found = Found { segments, file_number };
+        let found = Found { segments, file_number, damage };
         Ok(Log::new(place, options.storage.clone(), options.segment_bytes_max, options.node_id, found))
     }
 }
@@ -60,19 +82,29 @@ fn segment_number(path: &Path) -> Option<u64> {
 }
 
 /// The segment in `path`, unless it holds nothing.
-fn recover(path: &Path, verify: bool) -> Result<Option<Segment>, OpenError> {
+fn recover(path: &Path, check: Check, damage: &mut Vec<Damage>) -> Result<Option<Segment>, OpenError> {
     let failed = |cause| OpenError::Io { path: path.to_owned(), cause };
-    match Segment::recover(path, verify) {
-        Ok((segment, cut)) => {
-            let path = path.display();
+    let mut note = |kind| damage.push(Damage { path: path.to_owned(), kind });
+    let opened = match Segment::open(path, check) {
+        Err(SegmentError::Map { cause, .. }) if salvage::is_bad_block(&cause) => {
+            let aside = salvage::salvage(path).map_err(failed)?;
+            error!(path = %path.display(), kept_as = %aside.display(), "blocks of a segment cannot be read; the rest was copied");
+            note(DamageKind::Blocks(aside));
+            Segment::open(path, check)
+        }
+        opened => opened,
+    };
+    match opened {
+        Ok(Opened { segment, cut }) => {
             if cut != 0 {
-                warn!(%path, messages = cut, "cut the messages of a publish that was never acknowledged");
+                warn!(path = %path.display(), messages = cut, "cut the messages of a publish that was never acknowledged");
             }
-            if !segment.damaged().is_empty() {
-                error!(%path, messages = segment.damaged().len(), "damaged messages are skipped");
+            if segment.damaged() != 0 {
+                error!(path = %path.display(), messages = segment.damaged(), "damaged messages are skipped");
+                note(DamageKind::Messages(segment.damaged()));
             }
-            if segment.count() == 0 {
-                fs::remove_file(segment.path().expect("it was opened from a file")).map_err(failed)?;
+            if segment.is_empty() {
+                fs::remove_file(path).map_err(failed)?;
                 return Ok(None);
             }
             Ok(Some(segment))
@@ -82,8 +114,9 @@ fn recover(path: &Path, verify: bool) -> Result<Option<Segment>, OpenError> {
             Ok(None)
         }
         Err(SegmentError::Header { .. }) => {
-            let aside = set_aside(path).map_err(failed)?;
+            let aside = salvage::set_aside(path).map_err(failed)?;
             error!(path = %path.display(), kept_as = %aside.display(), "segment header is damaged; the file is set aside");
+            note(DamageKind::Header(aside));
             Ok(None)
         }
         Err(error) => Err(error.into()),
@@ -101,31 +134,58 @@ fn was_never_begun(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = (0..u32::MAX)
-        .map(|number| path.with_extension(format!("seg.damaged-{number}")))
-        .find(|aside| !aside.exists())
-        .expect("some number is free");
-    fs::rename(path, &aside)?;
-    Ok(aside)
-}
-
-/// Two files that claim the same seqs come from a copy made by hand: the one with more messages is used.
-fn without_overlaps(sorted: Vec<Segment>) -> VecDeque<Arc<Segment>> {
-    let mut kept: VecDeque<Arc<Segment>> = VecDeque::with_capacity(sorted.len());
-    for segment in sorted {
-        let overlaps = kept.back().is_some_and(|last| segment.base() < last.tail());
-        if overlaps && let Some(last) = kept.pop_back() {
-            let (better, other) = if segment.tail() <= last.tail() {
-                (last, Arc::new(segment))
-            } else {
-                (Arc::new(segment), last)
-            };
-            error!(used = ?better.path(), ignored = ?other.path(), "two segments hold the same messages");
-            kept.push_back(better);
+/// Each seq is read from one file. Several claim it after a kill in the middle of a compaction, after damage that made a
+/// count too high, and where somebody copied files by hand.
+fn without_overlaps(
+    segments: Vec<Segment>,
+    damage: &mut Vec<Damage>,
+) -> Result<VecDeque<Arc<Segment>>, OpenError> {
+    let (mut sparse, mut dense): (Vec<_>, Vec<_>) = segments.into_iter().partition(Segment::is_sparse);
+    sparse.sort_by_key(|segment| (segment.base(), std::cmp::Reverse(segment.tail())));
+    dense.sort_by_key(|segment| (segment.base(), segment.tail()));
+    let mut kept: Vec<Segment> = Vec::with_capacity(sparse.len() + dense.len());
+    for segment in sparse {
+        if kept.last().is_some_and(|last| segment.base() < last.tail()) {
+            remove_compacted(&segment)?;
         } else {
-            kept.push_back(Arc::new(segment));
+            kept.push(segment);
         }
     }
-    kept
+    let compacted: Vec<(u64, u64)> = kept.iter().map(|segment| (segment.base(), segment.tail())).collect();
+    let mut last: Option<Segment> = None;
+    for segment in dense {
+        let at = compacted.partition_point(|(_, tail)| *tail <= segment.base());
+        if compacted.get(at).is_some_and(|(base, _)| *base < segment.tail()) {
+            remove_compacted(&segment)?;
+            continue;
+        }
+        let Some(mut before) = last.take() else {
+            last = Some(segment);
+            continue;
+        };
+        let overlaps = segment.base() < before.tail();
+        let is_inside = overlaps && segment.tail() <= before.tail() && before.damaged() == 0;
+        if is_inside || (overlaps && segment.base() == before.base()) {
+            // A copy: the one with more is used.
+            let (used, other) = if is_inside { (before, segment) } else { (segment, before) };
+            error!(used = ?used.path(), ignored = ?other.path(), "two segments hold the same messages");
+            damage
+                .extend(other.path().map(|path| Damage { path: path.to_owned(), kind: DamageKind::Overlap }));
+            last = Some(used);
+            continue;
+        }
+        // What a damaged segment claims beyond the next one's start may never have been.
+        before.end_at(segment.base());
+        kept.push(before);
+        last = Some(segment);
+    }
+    kept.extend(last);
+    kept.sort_by_key(Segment::base);
+    Ok(kept.into_iter().map(Arc::new).collect())
+}
+
+/// What a compaction has replaced, and a kill has kept it from removing.
+fn remove_compacted(segment: &Segment) -> Result<(), OpenError> {
+    let Some(path) = segment.path() else { return Ok(()) };
+    fs::remove_file(path).map_err(|cause| OpenError::Io { path: path.to_owned(), cause })
 }

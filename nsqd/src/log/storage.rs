@@ -17,12 +17,16 @@ use super::{log::Log, segment::Segment};
 /// Requests that may wait. Hints beyond it are dropped; whatever must happen is kept by whoever asked.
 const REQUESTS_MAX: usize = 4096;
 
+/// After so long a segment that could not be read is tried again.
+const LOAD_RETRY: Duration = Duration::from_secs(1);
+
 type Job = Box<dyn FnOnce() + Send>;
 
 enum Request {
     Prepare(Weak<Log>, u32),
     PopulateWrite(Arc<Segment>, u32, u32),
-    PopulateRead(Arc<Segment>, u32, u32),
+    PopulateRead(Arc<Segment>, u64, u32),
+    Load(Weak<Log>, Arc<Segment>, Job),
     Remove(Arc<Segment>),
     RunAfter(Instant, Job),
     Stop,
@@ -76,9 +80,14 @@ impl Storage {
         let _ = self.tx.try_send(Request::PopulateWrite(Arc::clone(segment), offset, bytes));
     }
 
-    /// Asks for the pages from message `index` on, for a reader that lags.
-    pub(super) fn populate_read(&self, segment: &Arc<Segment>, index: u32, bytes: u32) {
-        let _ = self.tx.try_send(Request::PopulateRead(Arc::clone(segment), index, bytes));
+    /// Asks for the pages from `seq` on, for a reader that lags.
+    pub(super) fn populate_read(&self, segment: &Arc<Segment>, seq: u64, bytes: u32) {
+        let _ = self.tx.try_send(Request::PopulateRead(Arc::clone(segment), seq, bytes));
+    }
+
+    /// Brings a segment into memory, and then runs `then`. `false` if too much waits already.
+    pub(super) fn load(&self, log: Weak<Log>, segment: Arc<Segment>, then: Job) -> bool {
+        self.tx.try_send(Request::Load(log, segment, then)).is_ok()
     }
 
     /// Removes the file of a segment that nobody needs.
@@ -120,15 +129,28 @@ impl Ord for Due {
 
 fn work(rx: &Receiver<Request>) {
     let mut later: BinaryHeap<Reverse<Due>> = BinaryHeap::new();
+    // Segments that could not be read. At most one for each channel: it asks again only when it was answered.
+    let mut unread: Vec<(Weak<Log>, Arc<Segment>, Job)> = Vec::new();
+    let mut retry_at = Instant::now();
     loop {
+        if !unread.is_empty() && retry_at <= Instant::now() {
+            let again = std::mem::take(&mut unread);
+            unread.extend(again.into_iter().filter_map(|(log, segment, then)| {
+                let then = load(&log, &segment, then)?;
+                Some((log, segment, then))
+            }));
+            retry_at = Instant::now() + LOAD_RETRY;
+        }
         while later.peek().is_some_and(|Reverse(due)| due.0 <= Instant::now()) {
             if let Some(Reverse(due)) = later.pop() {
                 (due.1)();
             }
         }
-        let request = match later.peek() {
+        let retry = (!unread.is_empty()).then_some(retry_at);
+        let next = later.peek().map(|Reverse(due)| due.0).into_iter().chain(retry).min();
+        let request = match next {
             None => rx.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(Reverse(due)) => rx.recv_deadline(due.0),
+            Some(at) => rx.recv_deadline(at),
         };
         match request {
             Ok(Request::RunAfter(at, job)) => later.push(Reverse(Due(at, job))),
@@ -138,12 +160,29 @@ fn work(rx: &Receiver<Request>) {
                 }
             }
             Ok(Request::PopulateWrite(segment, offset, bytes)) => segment.populate_write(offset, bytes),
-            Ok(Request::PopulateRead(segment, index, bytes)) => segment.populate_read(index, bytes),
+            Ok(Request::PopulateRead(segment, seq, bytes)) => segment.populate_read(seq, bytes),
+            Ok(Request::Load(log, segment, then)) => {
+                if let Some(then) = load(&log, &segment, then) {
+                    unread.push((log, segment, then));
+                }
+            }
             Ok(Request::Remove(segment)) => remove(&segment),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }
+}
+
+/// Gives `then` back if the segment is to be tried again.
+fn load(log: &Weak<Log>, segment: &Segment, then: Job) -> Option<Job> {
+    let log = log.upgrade()?;
+    let result = segment.load();
+    log.note_load(segment, &result);
+    if result.is_err() {
+        return Some(then);
+    }
+    then();
+    None
 }
 
 fn remove(segment: &Segment) {

@@ -42,6 +42,7 @@ pub struct Options {
     pub http_address: Option<ListenAddress>,
     /// The working directory, unless given. Not yet known to exist.
     pub data_path: PathBuf,
+    pub verify_data: bool,
     pub mem_queue_size: u64,
     /// At least 1.
     pub max_bytes_per_file: u64,
@@ -131,6 +132,7 @@ impl Options {
                 text => Some(address("http-address", text)?),
             },
             data_path: data_path(r.text("data-path"))?,
+            verify_data: r.boolean("verify-data"),
             mem_queue_size: r.int("mem-queue-size", 0..=i64::MAX)?,
             max_bytes_per_file: r.int("max-bytes-per-file", 1..=i64::MAX)?,
             // As in NSQ, 0 means each, like 1.
@@ -259,6 +261,7 @@ mod tests {
         assert_eq!(options.tcp_address, ListenAddress::Tcp("0.0.0.0:4150".to_owned()));
         assert_eq!(options.http_address, Some(ListenAddress::Tcp("0.0.0.0:4151".to_owned())));
         assert_eq!(options.data_path, env::current_dir().unwrap());
+        assert!(!options.verify_data);
         assert_eq!(options.mem_queue_size, 10_000);
         assert_eq!(options.max_bytes_per_file, 104_857_600);
         assert_eq!(options.sync_every, 2500);

@@ -60,6 +60,7 @@ fn storage() -> Group {
             text("data-path", "", "directory of the queues, which must exist")
                 .argument("path")
                 .default_note("working directory"),
+            boolean("verify-data", false, "check all messages at the start, not only what may be damaged"),
             int(
                 "mem-queue-size",
                 10_000,

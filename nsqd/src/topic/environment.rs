@@ -3,7 +3,10 @@
 use std::{path::PathBuf, sync::Arc, sync::atomic::AtomicU64};
 
 use super::housekeeping::Housekeeping;
-use crate::{log::Storage, timers::Timers};
+use crate::{
+    log::{Check, Storage},
+    timers::Timers,
+};
 
 /// Settings and services of topics and channels.
 #[derive(Debug)]
@@ -18,8 +21,8 @@ pub(crate) struct Environment {
     pub(crate) sync_every: u64,
     /// Messages that wait in an ephemeral topic or channel, at most.
     pub(crate) ephemeral_depth_max: u64,
-    /// Whether the messages of full segments are checked at the start.
-    pub(crate) verify: bool,
+    /// Which segments are checked at the start.
+    pub(crate) check: Check,
     /// Numbers for channels.
     pub(crate) numbers: AtomicU64,
 }

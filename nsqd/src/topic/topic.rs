@@ -465,7 +465,7 @@ fn open_log(folder: &Folder, environment: &Environment) -> Result<(Arc<Log>, Top
         storage: environment.storage.clone(),
         segment_bytes_max: environment.segment_bytes_max,
         node_id: environment.node_id,
-        verify: environment.verify,
+        check: environment.check,
     };
     let log = Log::open(folder.path(), &options)?;
     let first = log.ranges().first().map_or(0, |range| range.0);

@@ -4,7 +4,8 @@ use std::{
     fs::{File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
 };
 
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
@@ -18,7 +19,7 @@ const PAGE_BYTES: usize = 4096;
 #[derive(Debug)]
 pub(super) struct Mapping {
     raw: MmapRaw,
-    path: Option<PathBuf>,
+    path: Option<Arc<Path>>,
 }
 
 impl Mapping {
@@ -42,14 +43,14 @@ impl Mapping {
         // Otherwise the first fault reads ahead, which for a new file is to fill it with zeros: of the cost of a topic
         // with one message it was four fifths.
         raw.advise(Advice::Random)?;
-        Ok(Self { raw, path: Some(path.to_owned()) })
+        Ok(Self { raw, path: Some(path.into()) })
     }
 
     /// Maps an existing file in its whole length.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         let raw = MmapOptions::new().map_raw(&file)?;
-        Ok(Self { raw, path: Some(path.to_owned()) })
+        Ok(Self { raw, path: Some(path.into()) })
     }
 
     /// Memory without a file.
@@ -69,8 +70,8 @@ impl Mapping {
         self.raw.len()
     }
 
-    pub(super) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+    pub(super) fn path(&self) -> Option<&Arc<Path>> {
+        self.path.as_ref()
     }
 
     /// Makes the pages of a range writable ahead of their use. Only a hint: an error costs page faults later.

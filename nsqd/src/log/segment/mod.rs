@@ -13,17 +13,23 @@
 //! 4. The file behind a mapping is allocated in full before it is mapped and is never truncated while mapped. Another
 //!    process that truncates it would raise SIGBUS; the lock on the data path keeps a second daemon out.
 
+mod file;
 mod format;
+mod loaded;
 #[expect(unsafe_code, reason = "advice on a mapping")]
 mod mapping;
 mod published;
 mod recovered;
 #[expect(unsafe_code, reason = "reads and writes of a mapping that other threads read")]
 mod region;
+mod run;
+pub(super) mod salvage;
 #[expect(clippy::module_inception, reason = "the noun of this folder")]
 mod segment;
 mod writer;
 
 pub(super) use format::SEGMENT_BYTES_MAX;
-pub use segment::{Budget, Frame, Next, Run, Segment, SegmentError};
+pub use run::{Budget, Frame, Next, Run};
+pub(super) use segment::Opened;
+pub use segment::{Check, Segment, SegmentError};
 pub(super) use writer::{Blank, Entry, Writer};

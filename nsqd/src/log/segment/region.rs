@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    format::{Header, LIVE_OFFSET, SEALED, SEALED_OFFSET, SEGMENT_HEADER_BYTES, SLOT_BYTES, Slot},
+    format::{Header, LIVE_OFFSET, SEALED_OFFSET, SEGMENT_HEADER_BYTES, SLOT_BYTES, Seal, Slot},
     mapping::Mapping,
     published::{Extent, Published},
 };
@@ -13,6 +13,8 @@ use super::{
 pub(super) struct Region {
     mapping: Mapping,
     capacity: u32,
+    /// From slot to slot; more than a slot where seqs stand between.
+    slot_stride: u32,
     published: Published,
 }
 
@@ -41,7 +43,8 @@ impl Region {
         let capacity = u32::try_from(mapping.len()).expect("a segment is at most SEGMENT_BYTES_MAX bytes");
         assert!(SEGMENT_HEADER_BYTES + SLOT_BYTES < capacity, "a segment has room for its header");
         let empty = Extent { count: 0, end: SEGMENT_HEADER_BYTES };
-        let region = Self { mapping, capacity, published: Published::new(empty) };
+        let published = Published::new(empty);
+        let region = Self { mapping, capacity, slot_stride: SLOT_BYTES, published };
         let words = header.encode();
         region.word(0).store(0, Ordering::Release);
         region.word(SEALED_OFFSET).store(0, Ordering::Release);
@@ -56,10 +59,17 @@ impl Region {
     }
 
     /// Takes over a mapping that holds messages up to `extent`; nothing more will be stored into it.
-    pub(super) fn open(mapping: Mapping, extent: Extent) -> Self {
+    pub(super) fn open(mapping: Mapping, header: &Header, extent: Extent) -> Self {
         let capacity = u32::try_from(mapping.len()).expect("checked by the caller");
-        assert!(extent.end <= capacity && extent.count <= capacity / SLOT_BYTES, "checked by the caller");
-        Self { mapping, capacity, published: Published::new(extent) }
+        let slot_stride = header.slot_bytes();
+        assert!(extent.end <= capacity && extent.count <= capacity / slot_stride, "checked by the caller");
+        Self { mapping, capacity, slot_stride, published: Published::new(extent) }
+    }
+
+    /// Holds nothing.
+    pub(super) fn empty(mapping: Mapping) -> Self {
+        let published = Published::new(Extent { count: 0, end: 0 });
+        Self { mapping, capacity: 0, slot_stride: SLOT_BYTES, published }
     }
 
     /// The mapping, once nobody reads the region any more.
@@ -69,10 +79,6 @@ impl Region {
 
     pub(super) fn mapping(&self) -> &Mapping {
         &self.mapping
-    }
-
-    pub(super) fn capacity(&self) -> u32 {
-        self.capacity
     }
 
     #[inline]
@@ -94,7 +100,7 @@ impl Region {
     #[inline]
     pub(super) fn slot(&self, index: u32) -> Slot {
         assert!(index < self.published.load().count, "only published slots are read");
-        let offset = self.capacity - SLOT_BYTES * (index + 1);
+        let offset = self.capacity - self.slot_stride * index - SLOT_BYTES;
         // SAFETY: inside the mapping, since the published count fits it.
         let slot = unsafe { self.mapping.as_ptr().add(offset as usize) };
         // SAFETY: published slots are whole and immutable.
@@ -164,9 +170,16 @@ impl Region {
 
     /// Notes in the file that no more is published, which without the token is so.
     #[expect(clippy::needless_pass_by_value, reason = "the token ends here")]
-    pub(super) fn seal(&self, token: WriteToken) {
+    pub(super) fn seal(&self, token: WriteToken, seal: &Seal, seed: u32) {
         assert!(std::ptr::eq(token.region, self.mapping.as_ptr()), "the token is this region's");
-        self.word(SEALED_OFFSET).store(SEALED.to_le(), Ordering::Release);
+        self.write_seal(seal, seed);
+    }
+
+    /// Stores what a full segment says of itself. Readers have the extent from elsewhere.
+    pub(super) fn write_seal(&self, seal: &Seal, seed: u32) {
+        for (offset, word) in seal.encode(seed) {
+            self.word(offset).store(word.to_le(), Ordering::Release);
+        }
     }
 
     /// A word of the header.
@@ -186,10 +199,10 @@ pub(super) fn whole(mapping: &mut Mapping) -> &[u8] {
     unsafe { std::slice::from_raw_parts(mapping.as_ptr(), mapping.len()) }
 }
 
-/// Stores the extent that recovery found, and seals the file, so that the next start need not walk it.
-pub(super) fn seal_recovered(mapping: &mut Mapping, extent: Extent) {
-    for (offset, value) in [(LIVE_OFFSET, extent.pack()), (SEALED_OFFSET, SEALED)] {
-        assert!(SEGMENT_HEADER_BYTES as usize <= mapping.len(), "checked by the caller");
+/// Seals a file as recovery found it, so that the next start need not walk it.
+pub(super) fn seal_recovered(mapping: &mut Mapping, seal: &Seal, seed: u32) {
+    assert!(SEGMENT_HEADER_BYTES as usize <= mapping.len(), "checked by the caller");
+    for (offset, value) in seal.encode(seed) {
         // SAFETY: inside the mapping by the check above.
         let word = unsafe { mapping.as_mut_ptr().add(offset as usize) };
         // SAFETY: aligned as in `Region::word`, and borrowed exclusively.

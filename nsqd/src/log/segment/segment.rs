@@ -1,21 +1,26 @@
-//! A segment as its readers see it.
+//! A segment of a log: what is known of it without its memory, and its memory once somebody reads it.
 
 use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
-use protocol::{FRAME_PREFIX_BYTES, MESSAGE_FRAME_HEADER_BYTES, MessageId};
+use parking_lot::Mutex;
+use protocol::MessageId;
 
 use super::{
-    format::{Header, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SLOT_BYTES},
+    file,
+    format::{Header, SLOT_BYTES, Seal},
+    loaded::Loaded,
     mapping::Mapping,
     recovered::Recovered,
     region::{self, Region},
+    run::{Budget, Next, Run},
+    salvage,
 };
 
 /// Why a file is not taken as a segment.
@@ -38,133 +43,166 @@ pub enum SegmentError {
     },
 }
 
-/// How much one delivery may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Budget {
-    /// At most so many messages; at least 1.
-    pub messages: u32,
-    /// At most so many bytes, except that one message is always allowed.
-    pub bytes: u32,
+/// How the files of a log are looked at when it is opened. What is read later is always checked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// The last stop was orderly: only files that do not say what they hold are walked.
+    Growing,
+    /// It was not: also full ones that may not have been on the disk.
+    Unsynced,
+    /// All.
+    All,
 }
 
-/// What follows at a place of the log.
+/// A file that was opened, and what was done to it.
 #[derive(Debug)]
-pub enum Next {
-    /// Messages without a deadline, end to end.
-    Run(Run),
-    /// One message that has a deadline, and which may have passed.
-    Deferred {
-        /// Unix time in ns.
-        deadline_unix_ns: u64,
-        /// The message by itself.
-        run: Run,
-    },
-    /// So many messages were damaged, and are not to be had.
-    Damaged(u32),
-    /// Nothing more is published in this segment.
-    End,
+pub(crate) struct Opened {
+    /// The segment, not in memory.
+    pub(crate) segment: Segment,
+    /// Messages of a publish that was never acknowledged, cut off.
+    pub(crate) cut: u32,
 }
 
-/// Frames that lie end to end, as they go to a consumer. Holds its segment.
-#[derive(Debug, Clone)]
-pub struct Run {
-    segment: Arc<Segment>,
-    first: u64,
-    count: u32,
-    start: u32,
-    end: u32,
-}
-
-impl Run {
-    /// Seq of the first message.
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
-    /// Messages.
-    pub fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// The frames.
-    #[inline]
-    pub fn bytes(&self) -> &[u8] {
-        self.segment.region.bytes(self.start, self.end)
-    }
-
-    /// The frames one by one.
-    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
-        let mut rest = self.bytes();
-        std::iter::from_fn(move || {
-            let (frame, behind) = Frame::split(rest)?;
-            rest = behind;
-            Some(frame)
-        })
-    }
-}
-
-/// One message of the log: exactly what goes to a consumer at its first delivery.
-#[derive(Debug, Clone, Copy)]
-pub struct Frame<'a>(&'a [u8]);
-
-impl<'a> Frame<'a> {
-    /// The first frame of `bytes`, and what is behind it.
-    #[inline]
-    fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let size = u32::from_be_bytes(*bytes.first_chunk()?) as usize;
-        let (frame, behind) = bytes.split_at_checked(4 + size)?;
-        (MESSAGE_FRAME_HEADER_BYTES <= frame.len()).then_some((Self(frame), behind))
-    }
-
-    /// The whole frame.
-    pub fn bytes(self) -> &'a [u8] {
-        self.0
-    }
-
-    /// The body alone.
-    pub fn body(self) -> &'a [u8] {
-        &self.0[MESSAGE_FRAME_HEADER_BYTES..]
-    }
-
-    /// The message's id.
-    ///
-    /// # Panics
-    /// Never: a frame has a whole header.
-    #[inline]
-    pub fn id(self) -> MessageId {
-        let header = &self.0[..MESSAGE_FRAME_HEADER_BYTES];
-        MessageId(*header.last_chunk().expect("a header ends with the id"))
-    }
-
-    /// When it was published, unix time in ns.
-    pub fn timestamp_ns(self) -> i64 {
-        let at = FRAME_PREFIX_BYTES;
-        i64::from_be_bytes(std::array::from_fn(|i| self.0[at + i]))
-    }
-}
-
-/// Messages `base..base + count` of a log. Cheap to share; readers never wait.
+/// Messages of a log from `base` to `tail`. Cheap to share; readers never wait.
 #[derive(Debug)]
 pub struct Segment {
-    region: Region,
     header: Header,
-    /// Some message has a deadline or is damaged, so that runs must be looked for slot by slot.
-    pub(super) irregular: AtomicBool,
-    /// Indices of messages that recovery could not read, rising.
-    damaged: Box<[u32]>,
+    path: Option<Arc<Path>>,
+    /// What the file says of itself, or recovery made it say; `None` of a segment that was begun by this process.
+    found: Option<Seal>,
+    loaded: OnceLock<Loaded>,
+    loading: Mutex<()>,
+    is_sealed: AtomicBool,
+    /// Messages that were found damaged so far.
+    damaged: AtomicU32,
 }
 
 impl Segment {
-    pub(super) fn new(region: Region, header: Header) -> Self {
-        Self { region, header, irregular: AtomicBool::new(false), damaged: Box::default() }
+    /// A segment that is about to be written.
+    pub(super) fn begun(region: Region, header: Header) -> Self {
+        let path = region.mapping().path().cloned();
+        let loaded = OnceLock::from(Loaded::begun(region, header.base));
+        Self {
+            header,
+            path,
+            found: None,
+            loaded,
+            loading: Mutex::new(()),
+            is_sealed: AtomicBool::new(false),
+            damaged: AtomicU32::new(0),
+        }
     }
 
-    pub(super) fn region(&self) -> &Region {
-        &self.region
+    /// Finds out what a file holds, without keeping it in memory.
+    ///
+    /// # Errors
+    /// [`SegmentError::Map`] if the file cannot be read or mapped, [`SegmentError::Header`] if it is not a segment.
+    pub(crate) fn open(path: &Path, check: Check) -> Result<Opened, SegmentError> {
+        let map = |cause| SegmentError::Map { path: path.to_owned(), cause };
+        let no_header = || SegmentError::Header { path: path.to_owned() };
+        let (header, mut seal) = file::head(path).map_err(map)?.ok_or_else(no_header)?;
+        let is_trusted = |seal: &Seal| match check {
+            Check::Growing => true,
+            Check::Unsynced => seal.is_synced,
+            Check::All => false,
+        };
+        let (mut damaged, mut cut) = (0, 0);
+        if !seal.as_ref().is_some_and(is_trusted) {
+            let mut mapping = file::read_in(path).map_err(map)?;
+            let found = Recovered::walk(region::whole(&mut mapping), &header, seal.as_ref());
+            (damaged, cut) = (found.damaged.count(), found.cut);
+            if seal.is_none() {
+                let made = found.seal(&header, false);
+                region::seal_recovered(&mut mapping, &made, header.seed());
+                seal = Some(made);
+            }
+        }
+        let segment = Self {
+            header,
+            path: Some(path.into()),
+            found: seal,
+            loaded: OnceLock::new(),
+            loading: Mutex::new(()),
+            is_sealed: AtomicBool::new(true),
+            damaged: AtomicU32::new(damaged),
+        };
+        Ok(Opened { segment, cut })
     }
 
-    pub(super) fn into_region(self) -> Region {
-        self.region
+    /// Brings the segment into memory, and checks all of it. Costs nothing if it is there already; otherwise it waits
+    /// for the disk.
+    ///
+    /// # Errors
+    /// No file descriptor, no memory map, no file: it can be tried again. Damage is no error.
+    pub fn load(&self) -> io::Result<()> {
+        if self.loaded.get().is_some() {
+            return Ok(());
+        }
+        let _loading = self.loading.lock();
+        if self.loaded.get().is_some() {
+            return Ok(());
+        }
+        let (Some(path), Some(seal)) = (&self.path, &self.found) else { return Ok(()) };
+        let mut mapping = match file::read_in(path) {
+            Err(cause) if salvage::is_bad_block(&cause) => {
+                salvage::salvage(path)?;
+                file::read_in(path)?
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return self.load_nothing(seal),
+            read => read?,
+        };
+        let image = region::whole(&mut mapping);
+        let mut header = self.header;
+        if image.len() as u64 != header.capacity
+            || image.first_chunk().and_then(Header::decode) != Some(header)
+        {
+            // Somebody changed the file meanwhile: with another salt each of its messages fails its check.
+            header.salt = !header.salt;
+        }
+        let found = Recovered::walk(image, &header, Some(seal));
+        self.damaged.store(found.damaged.count(), Ordering::Relaxed);
+        let mut extent = found.extent;
+        if !header.is_sparse {
+            // Less than the file has, where the next one begins earlier.
+            extent.count = u32::try_from(seal.tail - header.base).unwrap_or(0).min(extent.count);
+        }
+        let region = Region::open(mapping, &header, extent);
+        // Nobody else sets it while the lock is held.
+        let _ = self.loaded.set(Loaded::found(region, &header, found));
+        Ok(())
+    }
+
+    /// The file is gone, and its messages with it.
+    fn load_nothing(&self, seal: &Seal) -> io::Result<()> {
+        self.damaged.store(seal.extent.count, Ordering::Relaxed);
+        let _ = self.loaded.set(Loaded::nothing(self.header.base)?);
+        Ok(())
+    }
+
+    /// Whether it is in memory.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.get().is_some()
+    }
+
+    /// The memory of a segment that this process began.
+    #[inline]
+    pub(super) fn written(&self) -> &Region {
+        &self.loaded.get().expect("a segment that is begun is in memory").region
+    }
+
+    pub(super) fn set_irregular(&self) {
+        if let Some(loaded) = self.loaded.get() {
+            loaded.set_irregular();
+        }
+    }
+
+    /// The memory, to be written anew.
+    pub(super) fn into_mapping(self) -> Option<Mapping> {
+        match (self.loaded.into_inner(), &self.path) {
+            (Some(loaded), _) => Some(loaded.region.into_mapping()),
+            (None, Some(path)) => Mapping::open(path).ok(),
+            (None, None) => None,
+        }
     }
 
     /// Seq of the first message.
@@ -172,176 +210,118 @@ impl Segment {
         self.header.base
     }
 
-    /// Messages that are readable now.
-    #[inline]
-    pub fn count(&self) -> u32 {
-        self.region.published().count
-    }
-
     /// Seq behind the last readable message.
     #[inline]
     pub fn tail(&self) -> u64 {
-        self.header.base + u64::from(self.count())
+        match &self.found {
+            None => self.header.base + u64::from(self.written().published().count),
+            Some(seal) => seal.tail,
+        }
     }
 
-    /// Message ids up to this one were given out before this segment.
-    pub fn id_floor(&self) -> u64 {
-        self.header.id_floor
+    /// Whether its seqs have gaps, since it was compacted.
+    pub fn is_sparse(&self) -> bool {
+        self.header.is_sparse
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.tail() <= self.base()
+    }
+
+    /// Never reads at or behind `tail`, where another segment begins.
+    pub(crate) fn end_at(&mut self, tail: u64) {
+        if let Some(seal) = &mut self.found {
+            seal.tail = seal.tail.min(tail);
+        }
+    }
+
+    /// The highest message id that is known to have been given out up to the end of this segment.
+    pub fn highest_id(&self) -> u64 {
+        let last = match (&self.found, self.loaded.get()) {
+            (Some(seal), _) => seal.last_id,
+            (None, Some(loaded)) => loaded.last_id(),
+            (None, None) => 0,
+        };
+        self.header.id_floor.max(last)
+    }
+
+    /// When it was begun, unix time in ns.
+    pub fn created_unix_ns(&self) -> u64 {
+        self.header.created_unix_ns
     }
 
     /// Bytes of the file.
     pub fn capacity(&self) -> u32 {
-        self.region.capacity()
+        u32::try_from(self.header.capacity).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes of frames and slots.
+    pub fn used_bytes(&self) -> u32 {
+        let extent = match &self.found {
+            Some(seal) => seal.extent,
+            None => self.written().published(),
+        };
+        extent.end.saturating_add(extent.count.saturating_mul(self.header.slot_bytes()))
     }
 
     /// The file; `None` for anonymous memory.
     pub fn path(&self) -> Option<&Path> {
-        self.region.mapping().path()
+        self.path.as_deref()
     }
 
-    /// Messages that recovery found damaged.
-    pub fn damaged(&self) -> &[u32] {
-        &self.damaged
+    /// Messages that were found damaged so far.
+    pub fn damaged(&self) -> u32 {
+        self.damaged.load(Ordering::Relaxed)
     }
 
-    /// What follows at message `index` of this segment.
+    /// What follows at `seq`, which is not below the base.
     #[inline]
-    pub fn next(self: &Arc<Self>, index: u32, budget: Budget) -> Next {
-        let extent = self.region.published();
-        if extent.count <= index {
-            return Next::End;
-        }
-        let mut last = extent.count.min(index.saturating_add(budget.messages.max(1)));
-        if self.irregular.load(Ordering::Relaxed) {
-            match self.regular_until(index, last) {
-                Ok(until) => last = until,
-                Err(next) => return next,
-            }
-        }
-        let start = self.region.slot(index).offset();
-        let limit = start.saturating_add(budget.bytes);
-        let mut end = self.frame_end(last - 1);
-        if limit < end {
-            last = self.last_within(index, last, limit);
-            end = self.frame_end(last - 1);
-        }
-        Next::Run(self.run(index, last, start, end))
-    }
-
-    /// First message in `index + 1..=last` behind which a run must end; or what is special at `index` itself.
-    #[cold]
-    fn regular_until(self: &Arc<Self>, index: u32, last: u32) -> Result<u32, Next> {
-        if let Ok(at) = self.damaged.binary_search(&index) {
-            let run =
-                self.damaged[at..].iter().zip(index..last).take_while(|(damaged, index)| *damaged == index);
-            return Err(Next::Damaged(u32::try_from(run.count()).expect("less than last")));
-        }
-        let slot = self.region.slot(index);
-        if slot.is_deferred() {
-            let start = slot.offset();
-            let run = self.run(index, index + 1, start, self.frame_end(index));
-            return Err(Next::Deferred { deadline_unix_ns: self.deadline(start), run });
-        }
-        let special =
-            |at: &u32| self.region.slot(*at).is_deferred() || self.damaged.binary_search(at).is_ok();
-        Ok((index + 1..last).find(special).unwrap_or(last))
-    }
-
-    /// Largest end of a run from `index` of at most the bytes up to `limit`; at least one message.
-    fn last_within(&self, index: u32, last: u32, limit: u32) -> u32 {
-        // Offsets rise with the index, and the start of a frame is the end of the one before, in a regular run.
-        let (mut fits, mut beyond) = (index + 1, last);
-        while fits + 1 < beyond {
-            let middle = fits.midpoint(beyond);
-            if self.region.slot(middle).offset() <= limit {
-                fits = middle;
-            } else {
-                beyond = middle;
-            }
-        }
-        fits
-    }
-
-    fn run(self: &Arc<Self>, index: u32, last: u32, start: u32, end: u32) -> Run {
-        Run {
-            segment: Arc::clone(self),
-            first: self.header.base + u64::from(index),
-            count: last - index,
-            start,
-            end,
+    pub fn next(self: &Arc<Self>, seq: u64, budget: Budget) -> Next {
+        match self.loaded.get() {
+            Some(loaded) => loaded.next(self, seq, budget),
+            None => Next::NotLoaded,
         }
     }
 
-    /// Offset behind the frame of a published message that is not damaged.
+    /// The bytes of a run of this segment.
     #[inline]
-    fn frame_end(&self, index: u32) -> u32 {
-        let start = self.region.slot(index).offset();
-        let size = *self.region.bytes(start, start + 4).first_chunk().expect("four bytes were asked for");
-        start + 4 + u32::from_be_bytes(size)
+    pub(super) fn run_bytes(&self, run: &Run) -> &[u8] {
+        self.loaded.get().expect("a run is of a segment in memory").region.bytes(run.start, run.end)
     }
 
-    fn deadline(&self, frame_start: u32) -> u64 {
-        let bytes = self.region.bytes(frame_start - 8, frame_start);
-        u64::from_le_bytes(*bytes.first_chunk().expect("eight bytes were asked for"))
-    }
-
-    /// Counts the messages in `from..to` whose deadline is after `now_unix_ns`.
-    pub fn deferred_between(&self, from: u32, to: u32, now_unix_ns: u64) -> u64 {
-        if !self.irregular.load(Ordering::Relaxed) {
-            return 0;
+    /// Counts the messages with seqs in `from..to` whose deadline is after `now_unix_ns`. A segment that has none need
+    /// not be in memory.
+    ///
+    /// # Errors
+    /// As [`Segment::load`].
+    pub fn deferred_between(&self, from: u64, to: u64, now_unix_ns: u64) -> io::Result<u64> {
+        if self.found.as_ref().is_some_and(|seal| !seal.has_deferred) {
+            return Ok(0);
         }
-        let waits = |index: &u32| {
-            let slot = self.region.slot(*index);
-            self.damaged.binary_search(index).is_err()
-                && slot.is_deferred()
-                && now_unix_ns < self.deadline(slot.offset())
-        };
-        (from..to.min(self.count())).filter(waits).count() as u64
+        self.load()?;
+        Ok(self.loaded.get().map_or(0, |loaded| loaded.deferred_between(from, to, now_unix_ns)))
     }
 
-    /// The message with this id, if this segment has it. Ids rise with the index.
+    /// The seq of the message with this id, if this segment has it and is in memory, as it is once it was delivered.
     pub fn find(&self, id: MessageId) -> Option<u64> {
-        let intact = |index: u32| self.damaged.binary_search(&index).is_err();
-        let (mut low, mut high) = (0, self.count());
-        while low < high {
-            let middle = low.midpoint(high);
-            // A damaged message has no id; ask the next one that has.
-            let asked = (middle..high).find(|index| intact(*index));
-            match asked.map(|index| (index, self.id_at(index))) {
-                Some((index, found)) if found == id => return Some(self.header.base + u64::from(index)),
-                Some((index, found)) if found < id => low = index + 1,
-                _ => high = middle,
-            }
-        }
-        None
-    }
-
-    fn id_at(&self, index: u32) -> MessageId {
-        let start = self.region.slot(index).offset();
-        let frame = self.region.bytes(start, self.frame_end(index));
-        Frame::split(frame).expect("a published frame is whole").0.id()
-    }
-
-    /// Id of the last message that is not damaged.
-    pub fn last_id(&self) -> Option<MessageId> {
-        let intact = (0..self.count()).rev().find(|index| self.damaged.binary_search(index).is_err())?;
-        Some(self.id_at(intact))
+        self.loaded.get()?.find(id)
     }
 
     /// Faults pages in ahead of the writer, slots included.
     pub fn populate_write(&self, offset: u32, bytes: u32) {
-        self.region.mapping().populate_write(offset as usize, bytes as usize);
+        let Some(Loaded { region, .. }) = self.loaded.get() else { return };
+        region.mapping().populate_write(offset as usize, bytes as usize);
         // The slots of so many bytes, supposing messages of 64 bytes and more.
         let slots = (bytes / 8).max(4096) as usize;
-        let behind = SLOT_BYTES as usize * self.count() as usize + slots;
-        self.region.mapping().populate_write((self.capacity() as usize).saturating_sub(behind), slots);
+        let behind = SLOT_BYTES as usize * region.published().count as usize + slots;
+        region.mapping().populate_write((self.capacity() as usize).saturating_sub(behind), slots);
     }
 
     /// Brings pages into memory ahead of a reader that lags.
-    pub fn populate_read(&self, index: u32, bytes: u32) {
-        if index < self.count() {
-            let offset = self.region.slot(index).offset();
-            self.region.mapping().populate_read(offset as usize, bytes as usize);
+    pub fn populate_read(&self, seq: u64, bytes: u32) {
+        if let Some(loaded) = self.loaded.get() {
+            loaded.region.mapping().populate_read(loaded.offset_of(seq) as usize, bytes as usize);
         }
     }
 
@@ -350,39 +330,28 @@ impl Segment {
     /// # Errors
     /// A failed sync is final: what the page cache says afterwards proves nothing.
     pub fn sync(&self) -> io::Result<()> {
-        self.region.mapping().sync(self.region.published().end as usize)
+        let Some(Loaded { region, .. }) = self.loaded.get() else { return Ok(()) };
+        region.mapping().sync(region.published().end as usize)
     }
 
-    /// Maps a file and finds out what it holds. `verify` checks the frames of a sealed segment too; those of one
-    /// that was still written to are always checked.
-    ///
-    /// Returns the segment and the number of messages or fragments behind the last whole one that were cut off.
-    ///
-    /// # Errors
-    /// [`SegmentError::Map`] if the file cannot be mapped, [`SegmentError::Header`] if it is not a segment.
-    pub fn recover(path: &Path, verify: bool) -> Result<(Self, u32), SegmentError> {
-        let map = |cause| SegmentError::Map { path: path.to_owned(), cause };
-        let no_header = || SegmentError::Header { path: path.to_owned() };
-        let bytes = std::fs::metadata(path).map_err(map)?.len();
-        if bytes <= u64::from(SEGMENT_HEADER_BYTES + SLOT_BYTES) || u64::from(SEGMENT_BYTES_MAX) < bytes {
-            return Err(no_header());
+    /// Notes that all of it is on the disk, if it is full: the next start need not check it.
+    pub fn note_synced(&self) {
+        let is_full = self.is_sealed.load(Ordering::Acquire);
+        if let (true, None, Some(loaded), Some(_)) = (is_full, &self.found, self.loaded.get(), &self.path) {
+            loaded.region.write_seal(&self.seal(true), self.header.seed());
         }
-        let mut mapping = Mapping::open(path).map_err(map)?;
-        let image = region::whole(&mut mapping);
-        let header = image.first_chunk().and_then(Header::decode).ok_or_else(no_header)?;
-        if header.capacity != image.len() as u64 {
-            return Err(no_header());
+    }
+
+    /// What a segment that this process has written is to say of itself once it is full.
+    pub(super) fn seal(&self, is_synced: bool) -> Seal {
+        let loaded = self.loaded.get().expect("a segment that is begun is in memory");
+        self.is_sealed.store(true, Ordering::Release);
+        Seal {
+            extent: loaded.region.published(),
+            last_id: loaded.last_id(),
+            tail: self.tail(),
+            has_deferred: loaded.is_irregular(),
+            is_synced,
         }
-        let found = Recovered::walk(image, &header, verify);
-        if found.needs_seal {
-            region::seal_recovered(&mut mapping, found.extent);
-        }
-        let segment = Self {
-            region: Region::open(mapping, found.extent),
-            header,
-            irregular: AtomicBool::new(found.has_deferred || !found.damaged.is_empty()),
-            damaged: found.damaged.into(),
-        };
-        Ok((segment, found.cut))
     }
 }

@@ -1,6 +1,6 @@
 //! The one writer of a segment.
 
-use std::{io, path::Path, sync::Arc, sync::atomic::Ordering};
+use std::{io, path::Path, sync::Arc};
 
 use protocol::MESSAGE_FRAME_HEADER_BYTES;
 
@@ -50,8 +50,10 @@ impl Blank {
 
     /// The memory of a segment that nobody holds any more. Its pages are already there, which makes it the
     /// cheapest to write into.
-    pub(crate) fn recycle(segment: Segment) -> Self {
-        Self(segment.into_region().into_mapping())
+    ///
+    /// `None` if it has no memory, since it was not read after a start, and its file cannot be mapped.
+    pub(crate) fn recycle(segment: Segment) -> Option<Self> {
+        segment.into_mapping().map(Self)
     }
 
     /// Bytes.
@@ -61,7 +63,7 @@ impl Blank {
 
     /// Its file.
     pub(crate) fn path(&self) -> Option<&Path> {
-        self.0.path()
+        self.0.path().map(AsRef::as_ref)
     }
 
     /// Faults the first `bytes` bytes in, and the slots that go with them.
@@ -89,9 +91,10 @@ impl Writer {
             capacity: u64::from(blank.capacity()),
             id_floor: entry.id_floor,
             created_unix_ns: entry.now_unix_ns,
+            is_sparse: false,
         };
         let (region, token) = Region::begin(blank.0, &header);
-        Self { segment: Arc::new(Segment::new(region, header)), token, seed: header.seed() }
+        Self { segment: Arc::new(Segment::begun(region, header)), token, seed: header.seed() }
     }
 
     /// The segment that it writes.
@@ -103,7 +106,7 @@ impl Writer {
     #[inline]
     pub(crate) fn has_room(&self, messages: usize, body_bytes: usize, deferred: bool) -> bool {
         Self::bytes_for(messages, body_bytes, deferred)
-            <= self.segment.region().free_bytes(&self.token) as usize
+            <= self.segment.written().free_bytes(&self.token) as usize
     }
 
     /// Bytes that such a batch takes.
@@ -129,7 +132,7 @@ impl Writer {
         deadline_unix_ns: Option<u64>,
         more: bool,
     ) {
-        let region = self.segment.region();
+        let region = self.segment.written();
         let start = self.end();
         let mut frame = start;
         if let Some(deadline) = deadline_unix_ns {
@@ -143,14 +146,14 @@ impl Writer {
         region.stage_slot(&mut self.token, Slot::new(frame, deferred, more, crc));
         if deferred {
             // Before it is published: a reader that sees the message sees the flag.
-            self.segment.irregular.store(true, Ordering::Relaxed);
+            self.segment.set_irregular();
         }
     }
 
     /// Makes the pushed messages readable, all at once.
     #[inline]
     pub(crate) fn publish(&mut self) {
-        self.segment.region().publish(&mut self.token);
+        self.segment.written().publish(&mut self.token);
     }
 
     /// Offset behind the last frame.
@@ -161,7 +164,8 @@ impl Writer {
 
     /// Ends the segment: no more is appended to it.
     pub(crate) fn seal(self) -> Arc<Segment> {
-        self.segment.region().seal(self.token);
+        let seal = self.segment.seal(false);
+        self.segment.written().seal(self.token, &seal, self.seed);
         self.segment
     }
 }

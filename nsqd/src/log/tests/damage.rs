@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::{NOW, Read, append, open, read_all, unlimited};
-use crate::log::StorageThread;
+use crate::log::{Damage, DamageKind, StorageThread};
 
 const SEGMENT_BYTES: u32 = 16 << 10;
 const HEADER_BYTES: usize = 128;
@@ -256,5 +256,60 @@ fn a_file_that_was_never_begun_is_removed() {
     let (messages, _) = written.recovered(&written.image(), true);
     assert_eq!(messages, written.messages);
     assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
-    assert_eq!(written.image()[SEALED_AT..SEALED_AT + 6], *b"sealed");
+    assert_eq!(written.image()[SEALED_AT] & 1, 1, "it says that it is full");
+}
+
+/// Protects: a file that vanishes while the daemon runs, or a part of the disk that gives no more, costs its messages
+/// and nothing else: nobody waits for them for ever, and what comes behind is delivered.
+#[test]
+fn a_file_that_vanishes_is_passed_over() {
+    let written = Written::new(&[(3, false), (4, true)], true);
+    let log = open(written.folder.path(), &written.storage.handle(), SEGMENT_BYTES, false);
+    append(&log, &[b"next".to_vec()], None, NOW);
+    fs::remove_file(&written.file).unwrap();
+    let (messages, _) = read_all(&log, unlimited);
+    assert_eq!(messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [7]);
+    assert_eq!(log.segment_at(0).unwrap().damaged(), 7);
+}
+
+/// Protects: an operator finds out what became of damaged data.
+#[test]
+fn damage_is_reported_once() {
+    let written = Written::new(&[(3, false)], true);
+    let mut image = written.image();
+    let (from, _) = bytes_of(&image, 1);
+    image[from + 9] ^= 1;
+    fs::write(&written.file, &image).unwrap();
+    let damaged = Damage { path: written.file.clone(), kind: DamageKind::Messages(1) };
+    let log = open(written.folder.path(), &written.storage.handle(), SEGMENT_BYTES, true);
+    assert_eq!(log.take_damage(), [damaged]);
+    assert_eq!(log.take_damage(), []);
+    image[20] ^= 1;
+    fs::write(&written.file, &image).unwrap();
+    let log = open(written.folder.path(), &written.storage.handle(), SEGMENT_BYTES, false);
+    let [Damage { path, kind: DamageKind::Header(aside) }] = &log.take_damage()[..] else {
+        panic!("one file was damaged")
+    };
+    assert_eq!(*path, written.file);
+    assert_eq!(fs::read(aside).unwrap(), image);
+}
+
+/// Protects: a count that damage made too high does not hide the messages of the next file.
+#[test]
+fn a_count_that_is_too_high_ends_where_the_next_file_begins() {
+    let written = Written::new(&[(3, false)], false);
+    let log = open(written.folder.path(), &written.storage.handle(), SEGMENT_BYTES, false);
+    append(&log, &[b"next".to_vec(), b"and next".to_vec()], None, NOW);
+    log.close();
+    drop(log);
+    let mut image = written.image();
+    // Recovery has sealed it; a flipped bit in the seal, and one in the count.
+    image[SEALED_AT] ^= 1;
+    image[LIVE_AT] |= 0x40;
+    fs::write(&written.file, &image).unwrap();
+    let log = open(written.folder.path(), &written.storage.handle(), SEGMENT_BYTES, false);
+    let (messages, damaged) = read_all(&log, unlimited);
+    assert_eq!(messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    assert_eq!(damaged, [0; 0]);
+    assert_eq!(log.tail(), 5);
 }

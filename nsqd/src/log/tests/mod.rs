@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use protocol::{MessageId, NodeId};
 
-use super::{Budget, Log, Next, OpenOptions, Storage};
+use super::{Budget, Check, Log, Next, OpenOptions, Storage};
 
 /// Some time in 2026.
 const NOW: i64 = 1_795_208_882_084_263_724;
@@ -28,7 +28,8 @@ fn node() -> NodeId {
 }
 
 fn open(folder: &Path, storage: &Storage, segment_bytes_max: u32, verify: bool) -> Arc<Log> {
-    let options = OpenOptions { storage: storage.clone(), segment_bytes_max, node_id: node(), verify };
+    let check = if verify { Check::All } else { Check::Growing };
+    let options = OpenOptions { storage: storage.clone(), segment_bytes_max, node_id: node(), check };
     Log::open(folder, &options).unwrap()
 }
 
@@ -42,9 +43,9 @@ fn read_all(log: &Log, mut budget: impl FnMut() -> Budget) -> (Vec<Read>, Vec<u6
     let (mut messages, mut damaged, mut seq) = (Vec::new(), Vec::new(), 0);
     while let Some(segment) = log.segment_at(seq) {
         seq = seq.max(segment.base());
-        let index = u32::try_from(seq - segment.base()).unwrap();
         let budget = budget();
-        let (run, deadline_unix_ns) = match segment.next(index, budget) {
+        segment.load().unwrap();
+        let (run, deadline_unix_ns) = match segment.next(seq, budget) {
             Next::Run(run) => (run, None),
             Next::Deferred { deadline_unix_ns, run } => (run, Some(deadline_unix_ns)),
             Next::Damaged(count) => {
@@ -53,7 +54,13 @@ fn read_all(log: &Log, mut budget: impl FnMut() -> Budget) -> (Vec<Read>, Vec<u6
                 seq += u64::from(count);
                 continue;
             }
+            Next::Gone(count) => {
+                assert!(0 < count);
+                seq += count;
+                continue;
+            }
             Next::End => panic!("the segment at {seq} ends before its tail"),
+            Next::NotLoaded => panic!("the segment at {seq} is loaded"),
         };
         assert_eq!(run.first(), seq);
         assert!(1 <= run.count() && run.count() <= budget.messages.max(1), "{} messages", run.count());
