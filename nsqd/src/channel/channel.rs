@@ -449,6 +449,11 @@ impl Channel {
         }
     }
 
+    /// See [`State::outstanding`].
+    pub(crate) fn outstanding(&self, from: u64, to: u64, max: usize) -> Option<Vec<u64>> {
+        self.inner.lock().state.outstanding(from, to, max)
+    }
+
     /// Whether any message of `from..to` may still be delivered.
     pub(crate) fn needs(&self, from: u64, to: u64) -> bool {
         self.inner.lock().state.needs(from, to)

@@ -367,6 +367,18 @@ impl State {
         !self.window.covers(from, to)
     }
 
+    /// The seqs of `from..to` that are not acknowledged, rising; `None` if they are more than `max`, or if the channel has
+    /// not come past them yet.
+    pub(crate) fn outstanding(&self, from: u64, to: u64, max: usize) -> Option<Vec<u64>> {
+        if self.cursor < to {
+            return None;
+        }
+        let from = from.max(self.window.low_water());
+        let open: Vec<u64> =
+            (from..to).filter(|seq| !self.window.is_acknowledged(*seq)).take(max + 1).collect();
+        (open.len() <= max).then_some(open)
+    }
+
     /// Never delivers what is ahead of the cursor in `from..to`.
     pub(crate) fn skip(&mut self, from: u64, to: u64) {
         // What arrived before is looked at first; what is skipped takes no room.

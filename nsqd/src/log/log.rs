@@ -421,6 +421,41 @@ impl Log {
         *segments = kept;
     }
 
+    /// Files, or pieces of memory.
+    pub fn segments(&self) -> usize {
+        self.segments.read().len()
+    }
+
+    /// All segments but the last, which may be written to.
+    pub(super) fn full_segments(&self) -> Vec<Arc<Segment>> {
+        let segments = self.segments.read();
+        segments.iter().take(segments.len().saturating_sub(1)).cloned().collect()
+    }
+
+    /// A name for a file that is not the log's yet.
+    pub(super) fn new_path(&self, folder: &Path) -> PathBuf {
+        let mut appender = self.appender.lock();
+        appender.file_number += 1;
+        segment_path(folder, appender.file_number)
+    }
+
+    /// Puts `new` in the place of `old`, and removes those. `false` if not all of them are there any more.
+    pub(super) fn replace(&self, old: &[Arc<Segment>], new: Arc<Segment>) -> bool {
+        let is_old = |segment: &Arc<Segment>| old.iter().any(|old| Arc::ptr_eq(old, segment));
+        let mut segments = self.segments.write();
+        if segments.iter().filter(|segment| is_old(segment)).count() != old.len() {
+            return false;
+        }
+        segments.retain(|segment| !is_old(segment));
+        let at = segments.partition_point(|segment| segment.base() < new.base());
+        segments.insert(at, new);
+        drop(segments);
+        for segment in old {
+            self.storage.remove(Arc::clone(segment));
+        }
+        true
+    }
+
     /// Bases and tails of all segments, rising.
     pub fn ranges(&self) -> Vec<(u64, u64)> {
         self.segments.read().iter().map(|segment| (segment.base(), segment.tail())).collect()

@@ -5,6 +5,7 @@
 mod log;
 mod segment;
 
+mod compaction;
 mod error;
 mod recovery;
 mod storage;

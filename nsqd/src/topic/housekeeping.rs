@@ -15,10 +15,13 @@ use parking_lot::Mutex;
 use tracing::error;
 
 use super::topic::Topic;
-use crate::log::Storage;
+use crate::{clock, log::Storage};
 
 /// With more changed topics than this, one sync of the file system is cheaper than one for each.
 const SYNC_SINGLY_MAX: usize = 8;
+
+/// How often old segments are looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The topics that changed since the last round.
 #[derive(Debug)]
@@ -28,6 +31,9 @@ pub(crate) struct Housekeeping {
     interval: Duration,
     dirty: Mutex<Vec<Arc<Topic>>>,
     is_scheduled: AtomicBool,
+    /// Topics with old segments, which may be worth compacting once they are old enough.
+    watched: Mutex<Vec<Arc<Topic>>>,
+    is_watching: AtomicBool,
 }
 
 impl Housekeeping {
@@ -38,6 +44,8 @@ impl Housekeeping {
             interval,
             dirty: Mutex::default(),
             is_scheduled: AtomicBool::new(false),
+            watched: Mutex::default(),
+            is_watching: AtomicBool::new(false),
         })
     }
 
@@ -61,12 +69,15 @@ impl Housekeeping {
     }
 
     /// On the storage thread.
-    fn round(&self) {
+    fn round(self: &Arc<Self>) {
         self.is_scheduled.store(false, Ordering::Release);
         let topics = std::mem::take(&mut *self.dirty.lock());
         // Before anything is read: a change from here on is a new one.
         for topic in &topics {
             topic.is_dirty.store(false, Ordering::Release);
+        }
+        for topic in &topics {
+            self.watch(topic);
         }
         let together = SYNC_SINGLY_MAX < topics.len();
         let tails: Vec<u64> = topics.iter().map(|topic| topic.tail()).collect();
@@ -86,6 +97,33 @@ impl Housekeeping {
         }
         for (topic, tail) in topics.iter().zip(tails) {
             topic.note_synced(tail);
+        }
+    }
+
+    /// Has a topic looked at again while it has more than the segment that is written to.
+    fn watch(self: &Arc<Self>, topic: &Arc<Topic>) {
+        if !topic.has_old_segments() {
+            return;
+        }
+        if !topic.is_watched.swap(true, Ordering::AcqRel) {
+            self.watched.lock().push(Arc::clone(topic));
+        }
+        if !self.is_watching.swap(true, Ordering::AcqRel) {
+            let me = Arc::clone(self);
+            if !self.storage.run_after(WATCH_INTERVAL, move || me.look_at_old()) {
+                self.is_watching.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// On the storage thread.
+    fn look_at_old(self: &Arc<Self>) {
+        self.is_watching.store(false, Ordering::Release);
+        for topic in std::mem::take(&mut *self.watched.lock()) {
+            topic.is_watched.store(false, Ordering::Release);
+            topic.release();
+            topic.compact(clock::unix_ns());
+            self.watch(&topic);
         }
     }
 

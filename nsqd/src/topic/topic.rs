@@ -1,6 +1,7 @@
 //! One topic.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, Weak,
@@ -24,6 +25,9 @@ use crate::{
 /// From the message that makes a sync due to the sync: at full speed the next thousands are covered by it too. OK does
 /// not wait for it.
 const SYNC_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Messages of a segment that are looked at for compaction, at most.
+const COMPACTED_MAX: usize = 1 << 16;
 
 /// Why a publish was refused. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +66,8 @@ pub(crate) struct Topic {
     message_bytes: AtomicU64,
     /// Stands in the list of topics that want a sync and checkpoints.
     pub(super) is_dirty: AtomicBool,
+    /// Stands in the list of topics with old segments.
+    pub(super) is_watched: AtomicBool,
     synced_tail: AtomicU64,
     sync_asked: AtomicBool,
     /// Tail when a bounded topic last looked at what its channels hold.
@@ -102,6 +108,7 @@ impl Topic {
             message_count: AtomicU64::new(0),
             message_bytes: AtomicU64::new(0),
             is_dirty: AtomicBool::new(false),
+            is_watched: AtomicBool::new(false),
             synced_tail: AtomicU64::new(tail),
             sync_asked: AtomicBool::new(false),
             settled_tail: AtomicU64::new(tail),
@@ -286,6 +293,30 @@ impl Topic {
             // Beyond the fan-out a message waits for channels to come; below it, for those that are there.
             fan_out < tail || channels.iter().any(|channel| channel.needs(base, tail))
         });
+    }
+
+    /// Whether it has more than the segment that is written to.
+    pub(super) fn has_old_segments(&self) -> bool {
+        !self.is_exiting() && 1 < self.log.segments()
+    }
+
+    /// On the storage thread: gives the room back that old segments take for a few messages.
+    pub(super) fn compact(&self, now_unix_ns: u64) {
+        if self.is_exiting() {
+            return;
+        }
+        let fan_out = self.fan_out.get(&self.log);
+        let channels = self.inner.read().channels.clone();
+        let needed = |base, tail| {
+            let mut all = BTreeSet::new();
+            for channel in (tail <= fan_out).then_some(&channels)? {
+                all.extend(channel.outstanding(base, tail, COMPACTED_MAX)?);
+            }
+            (all.len() <= COMPACTED_MAX).then(|| all.into_iter().collect())
+        };
+        if let Err(cause) = self.log.compact(now_unix_ns, needed) {
+            error!(topic = %self.name, %cause, "cannot compact old segments; it is tried again");
+        }
     }
 
     /// On the storage thread: writes what changed of its channels and of itself.

@@ -26,10 +26,12 @@ mod run;
 pub(super) mod salvage;
 #[expect(clippy::module_inception, reason = "the noun of this folder")]
 mod segment;
+mod sparse;
 mod writer;
 
 pub(super) use format::SEGMENT_BYTES_MAX;
 pub use run::{Budget, Frame, Next, Run};
 pub(super) use segment::Opened;
 pub use segment::{Check, Segment, SegmentError};
+pub(super) use sparse::{KEPT_BYTES, Kept, encode as encode_sparse};
 pub(super) use writer::{Blank, Entry, Writer};

@@ -1,5 +1,6 @@
 //! Tests of a whole log: against a model, and with damaged files.
 
+mod compaction;
 mod damage;
 mod model;
 
