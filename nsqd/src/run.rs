@@ -81,6 +81,12 @@ impl Daemon {
             .map_err(|error| format!("failed to load metadata - {}", chain(&error)))?;
         info!("NSQ: persisting topic/channel metadata to {}", options.data_path.join("nsqd.dat").display());
         topics.rewrite();
+        if !was_clean {
+            let topics = Arc::clone(&topics);
+            storage.handle().run_after(Duration::ZERO, move || {
+                topics.sync_all();
+            });
+        }
         let (tcp_port, http_port) = (tcp.port(), http.as_ref().map_or(0, Listener::port));
         let nsqd = Nsqd::new(start, topics, hostname, tcp_port, http_port);
         Ok(Self { lock, nsqd, storage, timers, tcp, http })

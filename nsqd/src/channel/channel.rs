@@ -113,7 +113,7 @@ impl Channel {
     /// A channel that begins at `start`.
     pub(crate) fn new(setup: Setup, start: u64) -> Arc<Self> {
         let state = State::new(start, setup.bound);
-        Self::with_state(setup, state, false, start)
+        Self::with_state(setup, state, false, start, true)
     }
 
     /// A channel as it was at its last checkpoint.
@@ -122,10 +122,11 @@ impl Channel {
         let skips = Skips::new(setup.bound, cursor, skipped);
         let state = State::restore(window, cursor, skips, requeued, deferred);
         let counted_from = setup.fan_out.get(&setup.log);
-        Self::with_state(setup, state, paused, counted_from)
+        // What the checkpoint does not say comes of it in the same way at the next start.
+        Self::with_state(setup, state, paused, counted_from, false)
     }
 
-    fn with_state(setup: Setup, state: State, paused: bool, counted_from: u64) -> Arc<Self> {
+    fn with_state(setup: Setup, state: State, paused: bool, counted_from: u64, changed: bool) -> Arc<Self> {
         let inner = Inner {
             state,
             paused,
@@ -138,7 +139,7 @@ impl Channel {
             requeue_count: 0,
             timeout_count: 0,
             delivered_count: 0,
-            changed: true,
+            changed,
             is_loading: false,
             low_segment_tail: 0,
         };

@@ -490,7 +490,9 @@ impl Log {
         };
         let result = changed.iter().try_for_each(|segment| segment.sync());
         if result.is_ok() {
-            changed.iter().filter(|segment| segment.tail() <= tail).for_each(|segment| segment.note_synced());
+            for segment in changed.iter().filter(|segment| segment.tail() <= tail) {
+                segment.note_synced();
+            }
         }
         let mut appender = self.appender.lock();
         appender.synced = tail;
@@ -506,16 +508,17 @@ impl Log {
 
     /// Notes that everything below `tail` is on the disk.
     pub fn note_synced(&self, tail: u64) {
-        let from = {
+        {
             let mut appender = self.appender.lock();
-            let before = appender.synced;
-            appender.synced = before.max(tail);
-            before
+            appender.synced = appender.synced.max(tail);
+        }
+        let segments: Vec<_> = {
+            let segments = self.segments.read();
+            segments.iter().take_while(|segment| segment.tail() <= tail).cloned().collect()
         };
-        let segments = self.segments.read();
-        let first = segments.partition_point(|segment| segment.tail() <= from);
-        let whole = segments.range(first..).take_while(|segment| segment.tail() <= tail);
-        whole.for_each(|segment| segment.note_synced());
+        for segment in segments {
+            segment.note_synced();
+        }
     }
 
     /// What of its files was found to be damaged since the last call.

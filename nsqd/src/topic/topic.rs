@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use protocol::{ChannelName, TopicName};
 use tracing::{error, info};
 
@@ -72,6 +72,8 @@ pub(crate) struct Topic {
     sync_asked: AtomicBool,
     /// Tail when a bounded topic last looked at what its channels hold.
     settled_tail: AtomicU64,
+    /// What its state file says.
+    written: Mutex<Option<TopicState>>,
 }
 
 #[derive(Debug)]
@@ -88,13 +90,15 @@ impl Topic {
     /// [`OpenError`] if its files cannot be read; none is changed then.
     pub(super) fn open(name: TopicName, environment: Arc<Environment>) -> Result<Arc<Self>, OpenError> {
         let folder = (!name.is_ephemeral()).then(|| Folder::of(&environment.data_path, &name));
-        let (log, state) = match &folder {
+        let (log, written) = match &folder {
             None => {
                 let (storage, bytes) = (environment.storage.clone(), environment.segment_bytes_max);
-                (Log::in_memory(storage, bytes, environment.node_id), TopicState::default())
+                (Log::in_memory(storage, bytes, environment.node_id), None)
             }
             Some(folder) => open_log(folder, &environment)?,
         };
+        let first = log.ranges().first().map_or(0, |range| range.0);
+        let state = written.unwrap_or(TopicState { held: first, ..TopicState::default() });
         let tail = log.tail();
         let topic = Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -112,6 +116,7 @@ impl Topic {
             synced_tail: AtomicU64::new(tail),
             sync_asked: AtomicBool::new(false),
             settled_tail: AtomicU64::new(tail),
+            written: Mutex::new(written),
         });
         topic.restore_channels()?;
         Ok(topic)
@@ -410,12 +415,20 @@ impl Topic {
     }
 
     fn write_state(&self, paused: bool) {
-        let Some(folder) = &self.folder else { return };
-        let tail = self.log.tail();
-        let state = TopicState { paused, held: self.fan_out.get(&self.log), tail };
-        if let Err(cause) = folder.create().and_then(|()| folder.write_state(state, false)) {
+        if let Err(cause) = self.try_write_state(paused) {
             error!(topic = %self.name, %cause, "cannot write the state of a topic; after a restart it is as before");
         }
+    }
+
+    fn try_write_state(&self, paused: bool) -> std::io::Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let state = TopicState { paused, held: self.fan_out.get(&self.log), tail: self.log.tail() };
+        let mut written = self.written.lock();
+        if *written != Some(state) {
+            folder.write_state(state, false)?;
+            *written = Some(state);
+        }
+        Ok(())
     }
 
     /// Drops the messages that wait in the topic; those in its channels stay.
@@ -454,15 +467,8 @@ impl Topic {
         let inner = self.inner.read();
         inner.channels.iter().for_each(|channel| channel.settle());
         self.log.close();
-        if let Some(folder) = &self.folder {
-            folder.create()?;
-            for channel in &inner.channels {
-                channel.save(false)?;
-            }
-            let held = self.fan_out.get(&self.log);
-            folder.write_state(TopicState { paused: inner.paused, held, tail: self.log.tail() }, false)?;
-        }
-        Ok(())
+        inner.channels.iter().try_for_each(|channel| channel.save(false))?;
+        self.try_write_state(inner.paused)
     }
 
     /// Why it cannot store messages, if it cannot.
@@ -490,7 +496,7 @@ impl Topic {
     }
 }
 
-fn open_log(folder: &Folder, environment: &Environment) -> Result<(Arc<Log>, TopicState), OpenError> {
+fn open_log(folder: &Folder, environment: &Environment) -> Result<(Arc<Log>, Option<TopicState>), OpenError> {
     folder.create().map_err(|cause| OpenError::Io { path: folder.path().to_owned(), cause })?;
     let options = OpenOptions {
         storage: environment.storage.clone(),
@@ -499,9 +505,8 @@ fn open_log(folder: &Folder, environment: &Environment) -> Result<(Arc<Log>, Top
         check: environment.check,
     };
     let log = Log::open(folder.path(), &options)?;
-    let first = log.ranges().first().map_or(0, |range| range.0);
-    let state = folder.read_state().unwrap_or(TopicState { held: first, ..TopicState::default() });
-    log.advance_to(state.tail);
+    let state = folder.read_state();
+    log.advance_to(state.map_or(0, |state| state.tail));
     Ok((log, state))
 }
 

@@ -235,6 +235,20 @@ impl Topics {
         }
     }
 
+    /// Waits until everything is on the disk, so that the next start need not check it. `false`, and a line in the log, if
+    /// that fails.
+    pub(crate) fn sync_all(&self) -> bool {
+        let topics: Vec<_> = self.all().into_iter().map(|topic| (topic.tail(), topic)).collect();
+        if let Err(cause) = self.environment.housekeeping.sync_file_system() {
+            error!(%cause, "cannot sync the file system");
+            return false;
+        }
+        for (tail, topic) in topics {
+            topic.note_synced(tail);
+        }
+        true
+    }
+
     /// Ends all topics with their state on the disk. Publishes are refused from here on.
     ///
     /// # Errors
@@ -254,8 +268,7 @@ impl Topics {
                 failed += 1;
             }
         }
-        if let Err(cause) = self.environment.housekeeping.sync_file_system() {
-            error!(%cause, "cannot sync the file system");
+        if !self.sync_all() {
             failed += 1;
         }
         if failed == 0 { Ok(()) } else { Err(failed) }

@@ -73,6 +73,7 @@ pub struct Segment {
     loaded: OnceLock<Loaded>,
     loading: Mutex<()>,
     is_sealed: AtomicBool,
+    is_synced: AtomicBool,
     /// Messages that were found damaged so far.
     damaged: AtomicU32,
 }
@@ -89,6 +90,7 @@ impl Segment {
             loaded,
             loading: Mutex::new(()),
             is_sealed: AtomicBool::new(false),
+            is_synced: AtomicBool::new(false),
             damaged: AtomicU32::new(0),
         }
     }
@@ -124,6 +126,7 @@ impl Segment {
             loaded: OnceLock::new(),
             loading: Mutex::new(()),
             is_sealed: AtomicBool::new(true),
+            is_synced: AtomicBool::new(seal.is_some_and(|seal| seal.is_synced)),
             damaged: AtomicU32::new(damaged),
         };
         Ok(Opened { segment, cut })
@@ -336,9 +339,20 @@ impl Segment {
 
     /// Notes that all of it is on the disk, if it is full: the next start need not check it.
     pub fn note_synced(&self) {
-        let is_full = self.is_sealed.load(Ordering::Acquire);
-        if let (true, None, Some(loaded), Some(_)) = (is_full, &self.found, self.loaded.get(), &self.path) {
-            loaded.region.write_seal(&self.seal(true), self.header.seed());
+        let Some(path) = &self.path else { return };
+        let is_growing = !self.is_sealed.load(Ordering::Acquire);
+        // Damage is looked at, and reported, at each start.
+        if is_growing || self.damaged() != 0 || self.is_synced.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let seed = self.header.seed();
+        match (self.found, self.loaded.get()) {
+            (Some(seal), _) => {
+                // Where it cannot be written, the next start checks the file again.
+                let _ = file::write_seal(path, &Seal { is_synced: true, ..seal }, seed);
+            }
+            (None, Some(loaded)) => loaded.region.write_seal(&self.seal(true), seed),
+            (None, None) => {}
         }
     }
 
