@@ -119,7 +119,8 @@ impl Housekeeping {
     /// On the storage thread.
     fn look_at_old(self: &Arc<Self>) {
         self.is_watching.store(false, Ordering::Release);
-        for topic in std::mem::take(&mut *self.watched.lock()) {
+        let watched = std::mem::take(&mut *self.watched.lock());
+        for topic in watched {
             topic.is_watched.store(false, Ordering::Release);
             topic.release();
             topic.compact(clock::unix_ns());
