@@ -118,7 +118,15 @@ impl Channel {
 
     /// A channel as it was at its last checkpoint.
     pub(crate) fn restore(setup: Setup, checkpoint: Checkpoint) -> Arc<Self> {
-        let Checkpoint { paused, window, cursor, skipped, requeued, deferred } = checkpoint;
+        let Checkpoint { paused, mut window, cursor, mut skipped, requeued, deferred } = checkpoint;
+        // What was finished after the checkpoint may be gone with its segment: it neither waits nor counts.
+        for (from, to) in setup.log.gaps(window.low_water()) {
+            window.acknowledge_range(from, to.min(cursor));
+            if cursor < to {
+                skipped.push((from.max(cursor), to));
+            }
+        }
+        skipped.sort_unstable();
         let skips = Skips::new(setup.bound, cursor, skipped);
         let state = State::restore(window, cursor, skips, requeued, deferred);
         let counted_from = setup.fan_out.get(&setup.log);

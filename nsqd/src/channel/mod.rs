@@ -9,6 +9,8 @@ mod state;
 mod window;
 
 #[cfg(test)]
+mod restore_tests;
+#[cfg(test)]
 mod state_tests;
 
 pub(crate) use self::{

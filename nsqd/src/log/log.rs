@@ -461,6 +461,19 @@ impl Log {
         self.segments.read().iter().map(|segment| (segment.base(), segment.tail())).collect()
     }
 
+    /// Ranges of seqs from `from` to the tail that no segment holds, rising.
+    pub fn gaps(&self, mut from: u64) -> Vec<(u64, u64)> {
+        let tail = self.tail();
+        let mut gaps = Vec::new();
+        for (base, end) in self.ranges().into_iter().chain([(tail, tail)]) {
+            if from < base {
+                gaps.push((from, base));
+            }
+            from = from.max(end);
+        }
+        gaps
+    }
+
     /// Makes sure that no seq below `seq` is given out again.
     pub fn advance_to(&self, seq: u64) {
         let mut appender = self.appender.lock();
