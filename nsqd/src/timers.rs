@@ -38,7 +38,7 @@ impl Timers {
     }
 
     /// Channels that have something due, and the deadline of the next that has not.
-    fn take_due(&self, now_unix_ns: u64) -> (Vec<Arc<Channel>>, Option<u64>) {
+    pub(crate) fn take_due(&self, now_unix_ns: u64) -> (Vec<Arc<Channel>>, Option<u64>) {
         let mut due = self.due.lock();
         let later = due.split_off(&(now_unix_ns + 1, 0));
         let next = later.first_key_value().map(|(key, _)| key.0);

@@ -69,7 +69,7 @@ impl Housekeeping {
     }
 
     /// On the storage thread.
-    fn round(self: &Arc<Self>) {
+    pub(super) fn round(self: &Arc<Self>) {
         self.is_scheduled.store(false, Ordering::Release);
         let topics = std::mem::take(&mut *self.dirty.lock());
         // Before anything is read: a change from here on is a new one.
@@ -126,6 +126,13 @@ impl Housekeeping {
             topic.compact(clock::unix_ns());
             self.watch(&topic);
         }
+    }
+
+    /// Lets go of the topics, as the end of the process does.
+    #[cfg(test)]
+    pub(super) fn forget(&self) {
+        self.dirty.lock().clear();
+        self.watched.lock().clear();
     }
 
     /// Waits until all that was written to the data path's file system is on the disk.

@@ -8,6 +8,9 @@ mod metadata;
 mod topic;
 mod topics;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use self::{
     environment::Environment,
     housekeeping::Housekeeping,

@@ -280,6 +280,11 @@ impl Topic {
         self.log.note_synced(tail);
     }
 
+    #[cfg(test)]
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
     pub(super) fn tail(&self) -> u64 {
         self.log.tail()
     }
