@@ -81,6 +81,8 @@ pub(crate) struct Channel {
     line: AtomicUsize,
     /// Copy of the epoch, to be read without the lock.
     epoch: AtomicU32,
+    /// Held while the checkpoint is written. Locked before `inner`, if both are.
+    saving: Mutex<()>,
     inner: Mutex<Inner>,
 }
 
@@ -156,6 +158,7 @@ impl Channel {
             setup,
             line: AtomicUsize::new(0),
             epoch: AtomicU32::new(0),
+            saving: Mutex::default(),
             inner: Mutex::new(inner),
         })
     }
@@ -427,7 +430,7 @@ impl Channel {
         self.inner.lock().paused
     }
 
-    /// Deletes the channel: its consumers are disconnected, its messages forgotten.
+    /// Deletes the channel: its consumers are disconnected, its messages forgotten. No checkpoint is written any more.
     pub(crate) fn exit(&self) {
         let mut inner = self.inner.lock();
         inner.exiting = true;
@@ -441,6 +444,9 @@ impl Channel {
             consumer.is_waiting.store(false, Ordering::Relaxed);
             consumer.close();
         }
+        // One that is being written would bring the channel back, or get into the folder of a topic that takes the name
+        // of a deleted one.
+        drop(self.saving.lock());
     }
 
     /// Never delivers what is ahead of the cursor in `from..to`.
@@ -490,6 +496,7 @@ impl Channel {
     /// The old checkpoint stays; it is tried again at the next change.
     pub(crate) fn save(&self, sync: bool) -> std::io::Result<()> {
         let Some(path) = &self.setup.path else { return Ok(()) };
+        let _one_at_a_time = self.saving.lock();
         let checkpoint = {
             let mut inner = self.inner.lock();
             if !inner.changed || inner.exiting {
