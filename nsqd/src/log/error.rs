@@ -24,6 +24,9 @@ pub enum AppendError {
         #[source]
         cause: io::Error,
     },
+    /// The topic is deleted, or the daemon stops.
+    #[error("the log is closed")]
+    Closed,
 }
 
 /// Why a topic's folder cannot be opened.

@@ -31,6 +31,8 @@ const STEADY_SEGMENT_BYTES: u32 = 4 << 20;
 const SPARES_MAX: usize = 3;
 /// Larger ones are given back to the disk.
 const SPARE_BYTES_MAX: u32 = STEADY_SEGMENT_BYTES;
+/// Files of a topic are numbered from somewhere below this on; twelve digits are enough for as many more.
+const FIRST_FILE_NUMBER_MAX: u64 = 500_000_000_000;
 /// How far ahead of the writer pages are faulted in.
 const POPULATE_BYTES: u32 = 1 << 20;
 /// How far ahead of a reader that lags pages are brought into memory.
@@ -78,6 +80,7 @@ struct Appender {
     populated: u32,
     synced: u64,
     failure: Option<String>,
+    closed: bool,
 }
 
 /// The segment that is made ahead.
@@ -108,6 +111,11 @@ impl Log {
         // An id that no generator issues comes from damage.
         let given = found.segments.iter().map(|segment| segment.highest_id()).filter(|id| id >> 63 == 0);
         let last_id = MessageId::from_u64(given.max().unwrap_or(0));
+        // The folder may have been that of a deleted topic: what is still to be removed of that one has another name.
+        let file_number = match found.file_number {
+            0 => RandomState::new().hash_one(0) % FIRST_FILE_NUMBER_MAX,
+            number => number,
+        };
         let mut ids = IdGenerator::new(node_id);
         ids.resume_after(last_id);
         let appender = Appender {
@@ -117,11 +125,12 @@ impl Log {
             ids,
             last_id,
             next_seq: tail,
-            file_number: found.file_number,
+            file_number,
             appended_bytes: 0,
             populated: 0,
             synced: tail,
             failure: None,
+            closed: false,
         };
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -250,6 +259,9 @@ impl Log {
         deferred: bool,
         now_unix_ns: i64,
     ) -> Result<(), AppendError> {
+        if appender.closed {
+            return Err(AppendError::Closed);
+        }
         let needed = Writer::capacity_for(messages, body_bytes, deferred);
         if SEGMENT_BYTES_MAX as usize <= needed {
             return Err(AppendError::TooBig { bytes: needed, limit: SEGMENT_BYTES_MAX });
@@ -407,6 +419,9 @@ impl Log {
             return;
         }
         let mut appender = self.appender.lock();
+        if appender.closed {
+            return;
+        }
         let mut segments = self.segments.write();
         let mut kept = VecDeque::with_capacity(segments.len());
         for segment in segments.drain(..) {
@@ -564,6 +579,7 @@ impl Log {
     /// Ends writing and removes files that hold nothing. The log takes no more messages until it is opened again.
     pub fn close(&self) {
         let mut appender = self.appender.lock();
+        appender.closed = true;
         if let Some(writer) = appender.writer.take() {
             writer.seal();
         }

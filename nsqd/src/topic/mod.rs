@@ -4,6 +4,7 @@ mod environment;
 mod folder;
 mod housekeeping;
 mod metadata;
+mod publish_error;
 #[expect(clippy::module_inception, reason = "the noun of this folder")]
 mod topic;
 mod topics;
@@ -14,6 +15,7 @@ mod tests;
 pub(crate) use self::{
     environment::Environment,
     housekeeping::Housekeeping,
-    topic::{PublishError, Topic, TopicSnapshot},
+    publish_error::PublishError,
+    topic::{Topic, TopicSnapshot},
     topics::Topics,
 };

@@ -16,10 +16,11 @@ use tracing::{error, info};
 use super::{
     environment::Environment,
     folder::{Folder, TopicState},
+    publish_error::PublishError,
 };
 use crate::{
     channel::{self, Channel, Checkpoint, FanOut},
-    log::{AppendError, Log, OpenError, OpenOptions},
+    log::{Log, OpenError, OpenOptions},
 };
 
 /// From the message that makes a sync due to the sync: at full speed the next thousands are covered by it too. OK does
@@ -28,17 +29,6 @@ const SYNC_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Messages of a segment that are looked at for compaction, at most.
 const COMPACTED_MAX: usize = 1 << 16;
-
-/// Why a publish was refused. Nothing of it was stored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PublishError {
-    /// The topic is being deleted, or the daemon stops.
-    #[error("exiting")]
-    Exiting,
-    /// The log cannot take it.
-    #[error(transparent)]
-    Log(#[from] AppendError),
-}
 
 /// What statistics show of a topic.
 #[derive(Debug)]
@@ -363,7 +353,9 @@ impl Topic {
         };
         let channel = Channel::new(self.setup(name.clone()), self.fan_out.get(&self.log));
         // On the disk before anybody knows of it, so that a killed process remembers it.
-        self.save_channel(&channel);
+        if !self.is_exiting() {
+            self.save_channel(&channel);
+        }
         inner.channels.insert(at, Arc::clone(&channel));
         if !inner.paused {
             self.fan_out.follow();
@@ -390,7 +382,9 @@ impl Topic {
         let name = channel.name();
         info!("TOPIC({}): deleting channel {name}", self.name);
         channel.exit();
-        if let Err(cause) = channel.remove_file() {
+        if !self.is_exiting()
+            && let Err(cause) = channel.remove_file()
+        {
             error!(topic = %self.name, channel = %name, %cause, "cannot remove the checkpoint of a deleted channel");
         }
         let left = inner.channels.len();
@@ -419,7 +413,12 @@ impl Topic {
         self.wake_consumers();
     }
 
+    /// The caller has `inner` locked, so that [`Topic::exit`] comes before or after. Once the topic is deleted, its
+    /// folder may be that of another.
     fn write_state(&self, paused: bool) {
+        if self.is_exiting() {
+            return;
+        }
         if let Err(cause) = self.try_write_state(paused) {
             error!(topic = %self.name, %cause, "cannot write the state of a topic; after a restart it is as before");
         }
