@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use protocol::{ChannelName, TopicName};
 use tracing::{error, info, warn};
 
@@ -56,13 +56,18 @@ pub(crate) struct Topics {
     map: RwLock<HashMap<TopicName, Arc<Topic>>>,
     exiting: AtomicBool,
     rewrite_asked: AtomicBool,
+    /// Folders of deleted topics, which are there until the list is written without them: otherwise a killed process
+    /// would take the list's word for a topic that lost its folder.
+    condemned: Mutex<Vec<PathBuf>>,
+    /// Held while the list is written, by the storage thread or at the end.
+    rewriting: Mutex<()>,
 }
 
 impl Topics {
     /// Opens all topics of the data path.
     ///
     /// # Errors
-    /// [`StartError`]; nothing was changed, except that interrupted deletions were finished.
+    /// [`StartError`]; nothing was changed. Interrupted deletions are finished when the list is written next.
     pub(crate) fn open(environment: Arc<Environment>) -> Result<Arc<Self>, StartError> {
         let data_path = environment.data_path.clone();
         let metadata = Metadata::read(&data_path).map_err(StartError::Metadata)?;
@@ -72,6 +77,8 @@ impl Topics {
             map: RwLock::default(),
             exiting: AtomicBool::new(false),
             rewrite_asked: AtomicBool::new(false),
+            condemned: Mutex::default(),
+            rewriting: Mutex::default(),
         };
         for topic in &scan.topics {
             topics.restore(topic)?;
@@ -87,9 +94,7 @@ impl Topics {
                 topics.restore_listed(&name, entry)?;
             }
         }
-        for (_, folder) in scan.condemned {
-            remove_folder(&folder);
-        }
+        topics.condemned.lock().extend(scan.condemned.into_iter().map(|(_, folder)| folder));
         Ok(Arc::new(topics))
     }
 
@@ -145,7 +150,14 @@ impl Topics {
 
     /// Deletes a topic with its channels and messages. `false` if there is none.
     pub(crate) fn delete(self: &Arc<Self>, name: &str) -> bool {
+        self.delete_if(name, |_| true)
+    }
+
+    fn delete_if(self: &Arc<Self>, name: &str, is_meant: impl FnOnce(&Topic) -> bool) -> bool {
         let mut map = self.map.write();
+        if !map.get(name).is_some_and(|topic| is_meant(topic)) {
+            return false;
+        }
         let Some(topic) = map.remove(name) else { return false };
         // Under the lock: a new topic of this name must not get the old one's folder.
         let condemned = topic.exit();
@@ -153,10 +165,8 @@ impl Topics {
         match condemned {
             Ok(None) => {}
             Ok(Some(folder)) => {
-                let removal = folder.clone();
-                if !self.environment.storage.run_after(Duration::ZERO, move || remove_folder(&removal)) {
-                    remove_folder(&folder);
-                }
+                self.condemned.lock().push(folder);
+                self.rewrite_soon();
             }
             Err(cause) => {
                 error!(topic = name, %cause, "cannot take the folder of a deleted topic out of use");
@@ -167,8 +177,10 @@ impl Topics {
 
     /// Removes an ephemeral topic that has lost its last channel.
     pub(crate) fn delete_if_unused(self: &Arc<Self>, topic: &Topic) {
-        if topic.name().is_ephemeral() && topic.channels().is_empty() {
-            self.delete(topic.name().as_str());
+        if topic.name().is_ephemeral() {
+            // Another may have taken its name meanwhile.
+            let is_meant = |present: &Topic| std::ptr::eq(present, topic) && topic.channels().is_empty();
+            self.delete_if(topic.name().as_str(), is_meant);
         }
     }
 
@@ -214,8 +226,25 @@ impl Topics {
         }
     }
 
-    /// Rewrites the list of topics. May wait for the disk.
+    /// Rewrites the list of topics, and removes the folders of the deleted. May wait for the disk.
     pub(crate) fn rewrite(&self) {
+        let _one_at_a_time = self.rewriting.lock();
+        // Before the topics are read: these are not among them.
+        let condemned = std::mem::take(&mut *self.condemned.lock());
+        let mut written = self.write_list();
+        for folder in &condemned {
+            remove_folder(folder);
+        }
+        if written.is_err() && !condemned.is_empty() {
+            // On a full disk, deletions make the room that the list needs.
+            written = self.write_list();
+        }
+        if let Err(cause) = written {
+            error!(%cause, "cannot write the list of topics; it is written at the next change");
+        }
+    }
+
+    fn write_list(&self) -> io::Result<()> {
         let entries = self.all().into_iter().filter(|topic| !topic.name().is_ephemeral()).map(|topic| {
             let channels = topic.channels().into_iter().filter(|channel| !channel.name().is_ephemeral());
             let channels: Vec<_> = channels
@@ -230,9 +259,7 @@ impl Topics {
         let entries: Vec<_> = entries.collect();
         let topics = (!entries.is_empty()).then_some(entries);
         let metadata = Metadata { topics, version: daemon::version::COMPATIBLE.to_owned() };
-        if let Err(cause) = metadata.write(&self.environment.data_path) {
-            error!(%cause, "cannot write the list of topics; it is written at the next change");
-        }
+        metadata.write(&self.environment.data_path)
     }
 
     /// Waits until everything is on the disk, so that the next start need not check it. `false`, and a line in the log, if

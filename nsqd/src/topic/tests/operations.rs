@@ -57,8 +57,10 @@ pub(super) enum Operation {
         topic: &'static str,
         channel: &'static str,
     },
+    /// `listed`: the list of topics is written before anything else happens, as it is for HTTP.
     DeleteTopic {
         topic: &'static str,
+        listed: bool,
     },
     DeleteChannel {
         topic: &'static str,
@@ -103,7 +105,7 @@ impl Operation {
             | Self::Join { topic, .. }
             | Self::CreateTopic { topic }
             | Self::CreateChannel { topic, .. }
-            | Self::DeleteTopic { topic }
+            | Self::DeleteTopic { topic, .. }
             | Self::DeleteChannel { topic, .. }
             | Self::PauseTopic { topic, .. }
             | Self::PauseChannel { topic, .. }
@@ -213,7 +215,9 @@ fn of_kind(kind: Kind, random: &mut Rng, world: &World) -> Option<Operation> {
             (!world.models[topic].channels.contains_key(channel))
                 .then_some(O::CreateChannel { topic, channel })
         }
-        Kind::DeleteTopic => Some(O::DeleteTopic { topic: pick_topic(random, world)? }),
+        Kind::DeleteTopic => {
+            Some(O::DeleteTopic { topic: pick_topic(random, world)?, listed: random.bool() })
+        }
         // Rarely for long, or nothing would be delivered.
         Kind::PauseTopic => {
             let topic = pick_topic(random, world)?;

@@ -18,7 +18,7 @@ use crate::{
     channel::{Channel, Parcel, Pending, Taken},
     client::Client,
     log::Budget,
-    topic::PublishError,
+    topic::{PublishError, Topic},
 };
 
 /// Some time in 2026.
@@ -116,7 +116,7 @@ impl<'a> World<'a> {
                 let model = self.models.get_mut(topic).unwrap();
                 model.create_channel(&self.book, channel);
             }
-            O::DeleteTopic { topic } => self.delete_topic(topic),
+            O::DeleteTopic { topic, listed } => self.delete_topic(topic, listed),
             O::DeleteChannel { topic, channel } => self.delete_channel(topic, channel),
             O::PauseTopic { topic, paused } => {
                 self.node().topic(topic).set_paused(paused);
@@ -298,13 +298,31 @@ impl<'a> World<'a> {
         self.topic_ids.insert(topic, BTreeSet::new());
     }
 
-    fn delete_topic(&mut self, topic: &'static str) {
+    fn delete_topic(&mut self, topic: &'static str, listed: bool) {
         let real = self.node().topic(topic);
         assert!(self.node().topics.delete(topic));
-        self.node().rewrite();
+        if listed {
+            self.node().rewrite();
+        }
         self.models.remove(topic);
-        self.consumers
-            .retain(|id, consumer| consumer.topic != topic || ended(*id, consumer, self.now_unix_ns));
+        // What still holds the deleted topic must not touch one that takes its name at once.
+        if self.next_consumer.is_multiple_of(2) {
+            self.create_topic(topic);
+            for channel in real.channels() {
+                let name =
+                    *self.profile.channels.iter().find(|name| **name == channel.name().as_str()).unwrap();
+                self.apply(&Operation::CreateChannel { topic, channel: name });
+            }
+        }
+        real.set_paused(!real.is_paused());
+        real.empty();
+        self.end_consumers(&real, |consumer| consumer.topic == topic);
+        for channel in real.channels() {
+            real.save_channel(&channel);
+            real.remove_channel(&channel);
+        }
+        let late = protocol::ChannelName::parse(b"late").unwrap();
+        real.channel_or_create(&late);
         let refused = real.publish([&b"late"[..]].into_iter(), 1, 4, None, self.now_unix_ns);
         assert!(matches!(refused, Err(PublishError::Exiting)), "{refused:?}");
     }
@@ -315,10 +333,30 @@ impl<'a> World<'a> {
         assert_eq!(left, Some(self.models[topic].channels.len() - 1));
         self.node().topics.delete_if_unused(&real);
         self.node().rewrite();
-        self.consumers.retain(|id, consumer| {
-            !Arc::ptr_eq(&consumer.channel, &channel) || ended(*id, consumer, self.now_unix_ns)
-        });
+        self.end_consumers(&real, |consumer| Arc::ptr_eq(&consumer.channel, &channel));
         self.forget_channel(topic, channel_name);
+    }
+
+    /// The consumers of a deleted channel are told, get nothing, can do nothing, and leave.
+    fn end_consumers(&mut self, topic: &Arc<Topic>, of: impl Fn(&Consumer) -> bool) {
+        let ids: Vec<u64> =
+            self.consumers.iter().filter(|(_, consumer)| of(consumer)).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Consumer { channel, client, epoch, held, .. } = self.consumers.remove(&id).unwrap();
+            assert!(client.is_closed(), "consumer {id} was not told");
+            let budget = Budget { messages: 1, bytes: u32::MAX };
+            let taken = channel.take(&client, epoch, budget, self.now_unix_ns, &mut Vec::new());
+            assert_eq!(taken, Taken::Gone);
+            if let Some(Held { pending, .. }) = held.first() {
+                assert!(!channel.requeue(epoch, *pending, None));
+                assert!(!channel.finish(epoch, &[pending.seq]));
+            }
+            channel.leave(&client, epoch, held.iter().map(|held| held.pending));
+            if channel.name().is_ephemeral() {
+                topic.remove_channel(&channel);
+                self.node().topics.delete_if_unused(topic);
+            }
+        }
     }
 
     /// With its last channel an ephemeral topic goes.
@@ -404,19 +442,4 @@ fn channel_of<'m>(
 ) -> &'m mut model::Channel {
     let topic = models.get_mut(consumer.topic).unwrap();
     topic.channels.get_mut(consumer.channel_name).unwrap()
-}
-
-/// A consumer of a deleted channel is told, gets nothing, and can do nothing. `false`, since it is to be forgotten.
-fn ended(id: u64, consumer: &Consumer, now_unix_ns: u64) -> bool {
-    assert!(consumer.client.is_closed(), "consumer {id} was not told");
-    let budget = Budget { messages: 1, bytes: u32::MAX };
-    let taken = consumer.channel.take(&consumer.client, consumer.epoch, budget, now_unix_ns, &mut Vec::new());
-    assert_eq!(taken, Taken::Gone);
-    let pending: Vec<Pending> = consumer.held.iter().map(|held| held.pending).collect();
-    if let Some(first) = pending.first() {
-        assert!(!consumer.channel.requeue(consumer.epoch, *first, None));
-        assert!(!consumer.channel.finish(consumer.epoch, &[first.seq]));
-    }
-    consumer.channel.leave(&consumer.client, consumer.epoch, pending.into_iter());
-    false
 }
