@@ -118,11 +118,13 @@ impl Channel {
         Self::with_state(setup, state, false, start, true)
     }
 
-    /// A channel as it was at its last checkpoint.
-    pub(crate) fn restore(setup: Setup, checkpoint: Checkpoint) -> Arc<Self> {
+    /// A channel as it was at its last checkpoint, which is `exact` if nothing happened after it.
+    pub(crate) fn restore(setup: Setup, checkpoint: Checkpoint, exact: bool) -> Arc<Self> {
         let Checkpoint { paused, mut window, cursor, mut skipped, requeued, deferred } = checkpoint;
         // What was finished after the checkpoint may be gone with its segment: it neither waits nor counts.
-        for (from, to) in setup.log.gaps(window.low_water()) {
+        let gaps = if exact { Vec::new() } else { setup.log.gaps(window.low_water()) };
+        let changed = !gaps.is_empty();
+        for (from, to) in gaps {
             window.acknowledge_range(from, to.min(cursor));
             if cursor < to {
                 skipped.push((from.max(cursor), to));
@@ -132,8 +134,8 @@ impl Channel {
         let skips = Skips::new(setup.bound, cursor, skipped);
         let state = State::restore(window, cursor, skips, requeued, deferred);
         let counted_from = setup.fan_out.get(&setup.log);
-        // What the checkpoint does not say comes of it in the same way at the next start.
-        Self::with_state(setup, state, paused, counted_from, false)
+        // What else the checkpoint does not say comes of it in the same way at the next start.
+        Self::with_state(setup, state, paused, counted_from, changed)
     }
 
     fn with_state(setup: Setup, state: State, paused: bool, counted_from: u64, changed: bool) -> Arc<Self> {

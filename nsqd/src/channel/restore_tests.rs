@@ -53,7 +53,7 @@ fn what_is_gone_from_the_log_is_not_counted_after_a_restart() {
         requeued: vec![Pending { seq: gone.0, attempts: 4 }],
         deferred: vec![Deferred { deadline_unix_ns: u64::MAX, seq: gone.0 + 1, attempts: 2 }],
     };
-    let channel = Channel::restore(setup, checkpoint);
+    let channel = Channel::restore(setup, checkpoint, false);
     let depth = (kept.1 - kept.0 - 2) + (last.1 - last.0 - 1);
     assert_eq!(channel.snapshot(2).counts, Counts { depth, deferred: 0, in_flight: 0 });
     storage.stop();

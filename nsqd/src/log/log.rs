@@ -476,16 +476,25 @@ impl Log {
         self.segments.read().iter().map(|segment| (segment.base(), segment.tail())).collect()
     }
 
-    /// Ranges of seqs from `from` to the tail that no segment holds, rising.
+    /// Ranges of seqs from `from` to the tail that no segment holds, rising. Sparse segments are brought into memory for it.
     pub fn gaps(&self, mut from: u64) -> Vec<(u64, u64)> {
         let tail = self.tail();
         let mut gaps = Vec::new();
-        for (base, end) in self.ranges().into_iter().chain([(tail, tail)]) {
+        let mut held = |base: u64, end: u64| {
             if from < base {
                 gaps.push((from, base));
             }
             from = from.max(end);
+        };
+        let segments: Vec<_> = self.segments.read().iter().cloned().collect();
+        for segment in segments {
+            // Of one that cannot be read now nobody knows better than that it holds all that it may.
+            match segment.seqs() {
+                Some(seqs) => seqs.for_each(|seq| held(seq, seq + 1)),
+                None => held(segment.base(), segment.tail()),
+            }
         }
+        held(tail, tail);
         gaps
     }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     channel::{self, Channel, Checkpoint, FanOut},
-    log::{Log, OpenError, OpenOptions},
+    log::{Check, Log, OpenError, OpenOptions},
 };
 
 /// From the message that makes a sync due to the sync: at full speed the next thousands are covered by it too. OK does
@@ -128,10 +128,11 @@ impl Topic {
             self.fan_out.follow();
         }
         let first = self.log.ranges().first().map_or(0, |range| range.0);
+        let exact = self.environment.check == Check::Growing;
         for (name, checkpoint) in checkpoints {
             let setup = self.setup(name);
             inner.channels.push(match checkpoint {
-                Some(checkpoint) => Channel::restore(setup, checkpoint),
+                Some(checkpoint) => Channel::restore(setup, checkpoint, exact),
                 // Duplicates rather than loss.
                 None => Channel::new(setup, first),
             });

@@ -156,6 +156,12 @@ impl Loaded {
         u64::from_le_bytes(*bytes.first_chunk().expect("eight bytes were asked for"))
     }
 
+    /// The seqs of a sparse segment, rising.
+    pub(super) fn seqs(&self) -> impl Iterator<Item = u64> {
+        let places = self.places.as_deref().unwrap_or_default();
+        places.iter().map(|(delta, _)| self.base + u64::from(*delta))
+    }
+
     /// Indices of the whole messages with seqs in `from..to`.
     fn whole_between(&self, from: u64, to: u64) -> impl Iterator<Item = u32> {
         let delta = |seq: u64| u32::try_from(seq.saturating_sub(self.base)).unwrap_or(u32::MAX);

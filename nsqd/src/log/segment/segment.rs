@@ -227,6 +227,15 @@ impl Segment {
         self.header.is_sparse
     }
 
+    /// The seqs of a sparse segment, if it can be read; `None` of any other.
+    pub(crate) fn seqs(&self) -> Option<impl Iterator<Item = u64>> {
+        if !self.header.is_sparse {
+            return None;
+        }
+        self.load().ok()?;
+        Some(self.loaded.get()?.seqs())
+    }
+
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.tail() <= self.base()

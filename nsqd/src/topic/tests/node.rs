@@ -11,7 +11,7 @@ use protocol::{ChannelName, NodeId, TopicName};
 
 use super::book::Book;
 use crate::{
-    log::{Budget, Next, StorageThread},
+    log::{Budget, Check, Next, StorageThread},
     timers::Timers,
     topic::{Environment, Housekeeping, Topic, Topics},
 };
@@ -50,7 +50,7 @@ impl Node {
             node_id: NodeId::new(7).unwrap(),
             sync_every: u64::MAX,
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
-            verify,
+            check: if verify { Check::All } else { Check::Growing },
             numbers: AtomicU64::new(0),
         });
         let topics = Topics::open(environment).unwrap();
@@ -102,14 +102,16 @@ pub(super) fn retained(topic: &Topic, book: &Book) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     while let Some(segment) = log.segment_at(seq) {
         seq = seq.max(segment.base());
-        let index = u32::try_from(seq - segment.base()).unwrap();
-        match segment.next(index, Budget { messages: u32::MAX, bytes: u32::MAX }) {
+        segment.load().unwrap();
+        match segment.next(seq, Budget { messages: u32::MAX, bytes: u32::MAX }) {
             Next::Run(run) | Next::Deferred { run, .. } => {
                 found.extend(run.frames().map(|frame| book.identify(frame.timestamp_ns(), frame.body())));
                 seq += u64::from(run.count());
             }
             Next::Damaged(count) => panic!("{count} messages at {seq} are damaged"),
+            Next::Gone(count) => seq += count,
             Next::End => panic!("the segment at {seq} ends before its tail"),
+            Next::NotLoaded => panic!("the segment at {seq} is loaded"),
         }
     }
     found

@@ -89,6 +89,10 @@ pub(super) enum Operation {
     Release {
         topic: &'static str,
     },
+    /// What is left of old segments is joined.
+    Compact {
+        topic: &'static str,
+    },
     /// An orderly stop and a start. `leave`: connections end before.
     Restart {
         leave: bool,
@@ -111,7 +115,8 @@ impl Operation {
             | Self::PauseChannel { topic, .. }
             | Self::EmptyTopic { topic }
             | Self::EmptyChannel { topic, .. }
-            | Self::Release { topic } => Some(topic),
+            | Self::Release { topic }
+            | Self::Compact { topic } => Some(topic),
             _ => None,
         }
     }
@@ -130,8 +135,8 @@ impl Operation {
     }
 }
 
-/// Kinds of operations and how often each is drawn, in thousandths.
-const WEIGHTS: [(u32, Kind); 21] = [
+/// Kinds of operations and how often each is drawn, in about thousandths.
+const WEIGHTS: [(u32, Kind); 22] = [
     (215, Kind::Publish),
     (285, Kind::Take),
     (235, Kind::Finish),
@@ -151,6 +156,7 @@ const WEIGHTS: [(u32, Kind); 21] = [
     (2, Kind::EmptyChannel),
     (15, Kind::Round),
     (20, Kind::Release),
+    (9, Kind::Compact),
     (2, Kind::Restart),
     (3, Kind::Kill),
 ];
@@ -176,6 +182,7 @@ enum Kind {
     EmptyChannel,
     Round,
     Release,
+    Compact,
     Restart,
     Kill,
 }
@@ -225,6 +232,7 @@ fn of_kind(kind: Kind, random: &mut Rng, world: &World) -> Option<Operation> {
         }
         Kind::EmptyTopic => Some(O::EmptyTopic { topic: pick_topic(random, world)? }),
         Kind::Release => Some(O::Release { topic: pick_topic(random, world)? }),
+        Kind::Compact => Some(O::Compact { topic: pick_topic(random, world)? }),
         Kind::Join | Kind::DeleteChannel | Kind::PauseChannel | Kind::EmptyChannel => {
             let topic = pick_topic(random, world)?;
             let channel = *random.choice(world.models[topic].channels.keys())?;

@@ -23,6 +23,8 @@ use crate::{
 
 /// Some time in 2026.
 const START_UNIX_NS: u64 = 1_795_208_882_084_263_724;
+/// Segments are worth compacting when they are older than a minute.
+const OLD_NS: u64 = 3_600_000_000_000;
 
 /// What a run may do.
 #[derive(Debug)]
@@ -136,6 +138,7 @@ impl<'a> World<'a> {
                 self.models.values_mut().for_each(model::Topic::save);
             }
             O::Release { topic } => self.node().topic(topic).release(),
+            O::Compact { topic } => self.node().topic(topic).compact(self.now_unix_ns + OLD_NS),
             O::Restart { leave, verify } => self.restart(leave, verify),
             O::Kill => self.kill(),
         }
