@@ -22,7 +22,7 @@ use crate::{
     options::Start,
     tcp,
     timers::Timers,
-    topic::{Environment, Housekeeping, Topics},
+    topic::{Commits, Environment, Housekeeping, Topics},
     workers::Workers,
 };
 
@@ -62,6 +62,8 @@ impl Daemon {
         let tcp = Listener::bind(&options.tcp_address).map_err(instantiate)?;
         let http = options.http_address.as_ref().map(Listener::bind).transpose().map_err(instantiate)?;
         let storage = StorageThread::start().map_err(|error| instantiate(error.to_string()))?;
+        let commits = options.sync_before_ok.then(|| Commits::start(options.data_path.clone()));
+        let commits = commits.transpose().map_err(|error| instantiate(error.to_string()))?;
         let timers = Arc::new(Timers::default());
         let (handle, data_path) = (storage.handle(), options.data_path.clone());
         let was_clean = CleanMark::take(&data_path);
@@ -75,6 +77,7 @@ impl Daemon {
             sync_every: options.sync_every,
             ephemeral_depth_max: options.mem_queue_size,
             check: check(options.verify_data, was_clean),
+            commits,
             numbers: AtomicU64::new(0),
         });
         let topics = Topics::open(environment)

@@ -70,8 +70,13 @@ impl Nsqd {
 
     /// Starts another nsqd on the same data path, which has to refuse it: its exit status and its log.
     pub async fn start_rival(&self) -> (ExitStatus, String) {
+        self.start_rival_with(&[]).await
+    }
+
+    /// As [`Nsqd::start_rival`], with flags.
+    pub async fn start_rival_with(&self, flags: &[&str]) -> (ExitStatus, String) {
         let mut command = tokio::process::Command::new(program());
-        command.args(own_flags(self.data.path())).kill_on_drop(true);
+        command.args(own_flags(self.data.path())).args(flags).kill_on_drop(true);
         let output = within("the end of a second nsqd", command.output()).await.expect("nsqd can be run");
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }

@@ -279,7 +279,7 @@ impl Channel {
         };
         inner.is_loading = self.setup.log.load(segment, then);
         // So much is asked of the storage thread that it is quicker to read here. A failure is met again there.
-        inner.is_loading || segment.load().is_err()
+        inner.is_loading || self.setup.log.load_now(segment).is_err()
     }
 
     fn join_line(&self, inner: &mut Inner, client: &Arc<Client>) {

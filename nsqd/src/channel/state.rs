@@ -247,7 +247,7 @@ impl State {
             let Some(segment) = self.segment_at_cursor(log, limit) else { continue };
             let ahead = u32::try_from(limit - self.cursor).unwrap_or(u32::MAX);
             let budget = Budget { messages: left.messages.min(ahead), bytes: left.bytes };
-            match next(&segment, self.cursor, budget) {
+            match next(log, &segment, self.cursor, budget) {
                 Next::Run(run) => {
                     self.cursor += u64::from(run.count());
                     spend(left, &run);
@@ -424,7 +424,7 @@ fn single(log: &Log, seq: u64) -> Single {
     let Some(segment) = log.segment_at(seq).filter(|segment| segment.base() <= seq) else {
         return Single::Gone;
     };
-    match next(&segment, seq, Budget { messages: 1, bytes: u32::MAX }) {
+    match next(log, &segment, seq, Budget { messages: 1, bytes: u32::MAX }) {
         Next::Run(run) | Next::Deferred { run, .. } => Single::Run(run),
         Next::Damaged(_) | Next::Gone(_) | Next::End => Single::Gone,
         Next::NotLoaded => Single::NotLoaded(segment),
@@ -432,9 +432,9 @@ fn single(log: &Log, seq: u64) -> Single {
 }
 
 /// What follows at `seq`. A small segment is brought into memory at once, which costs less than to ask for it.
-fn next(segment: &Arc<Segment>, seq: u64, budget: Budget) -> Next {
+fn next(log: &Log, segment: &Arc<Segment>, seq: u64, budget: Budget) -> Next {
     match segment.next(seq, budget) {
-        Next::NotLoaded if segment.capacity() <= LOAD_AT_ONCE_BYTES && segment.load().is_ok() => {
+        Next::NotLoaded if segment.capacity() <= LOAD_AT_ONCE_BYTES && log.load_now(segment).is_ok() => {
             segment.next(seq, budget)
         }
         next => next,

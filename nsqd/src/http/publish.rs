@@ -39,7 +39,8 @@ pub(super) async fn one(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Result
     let name = parameters.topic_name()?;
     let delay = parameters.defer_ns(options.max_defer_timeout)?;
     let topic = topic(nsqd, &name)?;
-    publish(&topic, std::iter::once(&body[..]), 1, body.len(), delay)
+    let stored = publish(&topic, std::iter::once(&body[..]), 1, body.len(), delay)?;
+    committed(&topic, stored).await
 }
 
 /// Many messages: lines, or the body of MPUB.
@@ -57,11 +58,26 @@ pub(super) async fn many(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Resul
     let delay = parameters.defer_ns(options.max_defer_timeout)?;
     let body = read(body, limit, "BODY_TOO_BIG").await?;
     let topic = topic(nsqd, &name)?;
-    if is_binary(&parameters) {
+    let stored = if is_binary(&parameters) {
         binary(nsqd, &topic, &body, delay)
     } else {
         lines(nsqd, &topic, &body, delay)
+    }?;
+    committed(&topic, stored).await
+}
+
+/// OK, where it waits for the disk once the messages are on it.
+async fn committed(topic: &Topic, (from, to): (u64, u64)) -> Result<Response, Refusal> {
+    if from != to
+        && let Some(committed) = topic.commit(from, to)
+    {
+        match committed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(failed)) => return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, failed.to_string())),
+            Err(_) => return Err(exiting()),
+        }
     }
+    Ok(respond::text("OK"))
 }
 
 fn is_binary(parameters: &Parameters) -> bool {
@@ -75,7 +91,7 @@ fn is_binary(parameters: &Parameters) -> bool {
     }
 }
 
-fn lines(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<Response, Refusal> {
+fn lines(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<(u64, u64), Refusal> {
     let messages = || body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let limit = nsqd.start.options.max_msg_size as usize;
     let (mut count, mut bytes) = (0, 0);
@@ -87,12 +103,12 @@ fn lines(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<Response
         bytes += line.len();
     }
     if count == 0 {
-        return Ok(respond::text("OK"));
+        return Ok((0, 0));
     }
     publish(topic, messages(), count, bytes, delay)
 }
 
-fn binary(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<Response, Refusal> {
+fn binary(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<(u64, u64), Refusal> {
     let bad_body = || Refusal::too_large("BAD_BODY");
     let bad_message = || Refusal::too_large("BAD_MESSAGE");
     let limits = &Limits { max_body_bytes: nsqd.tcp.limits().max_body_bytes, ..*nsqd.tcp.limits() };
@@ -140,11 +156,11 @@ fn publish<'a>(
     messages: usize,
     body_bytes: usize,
     delay_ns: u64,
-) -> Result<Response, Refusal> {
+) -> Result<(u64, u64), Refusal> {
     let now = clock::unix_ns();
     let deadline = (delay_ns != 0).then(|| now.saturating_add(delay_ns));
     match topic.publish(bodies, messages, body_bytes, deadline, now) {
-        Ok(()) => Ok(respond::text("OK")),
+        Ok(seqs) => Ok(seqs),
         Err(PublishError::Exiting) => Err(exiting()),
         Err(error) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }

@@ -16,25 +16,20 @@ use protocol::{IdGenerator, MESSAGE_FRAME_HEADER_BYTES, MessageHeader, MessageId
 use tracing::error;
 
 use super::{
+    allocate::segment_path,
     error::AppendError,
     recovery::{Damage, DamageKind},
-    segment::{Blank, Entry, SEGMENT_BYTES_MAX, Segment, Writer},
+    segment::{Blank, SEGMENT_BYTES_MAX, Segment, Writer},
     storage::Storage,
+    sync::Syncs,
 };
 
-/// First segment of a topic: small, since most topics stay small.
-const FIRST_SEGMENT_BYTES: u32 = 256 << 10;
-/// What a busy topic whose consumers keep up grows to: large enough that changing segments costs nothing, small
-/// enough that recycled pages are still in the processor's cache.
-const STEADY_SEGMENT_BYTES: u32 = 4 << 20;
 /// Consumed segments that a topic keeps to write into again.
 const SPARES_MAX: usize = 3;
 /// Larger ones are given back to the disk.
-const SPARE_BYTES_MAX: u32 = STEADY_SEGMENT_BYTES;
+const SPARE_BYTES_MAX: u32 = 4 << 20;
 /// Files of a topic are numbered from somewhere below this on; twelve digits are enough for as many more.
 const FIRST_FILE_NUMBER_MAX: u64 = 500_000_000_000;
-/// How far ahead of the writer pages are faulted in.
-const POPULATE_BYTES: u32 = 1 << 20;
 /// How far ahead of a reader that lags pages are brought into memory.
 const WARM_BYTES: u32 = 4 << 20;
 
@@ -52,40 +47,40 @@ pub enum Place {
 /// Appending takes a lock; reading does not, except to find the next segment.
 #[derive(Debug)]
 pub struct Log {
-    me: Weak<Log>,
-    place: Place,
-    segment_bytes_max: u32,
-    storage: Storage,
-    tail: AtomicU64,
-    appender: Mutex<Appender>,
+    pub(super) me: Weak<Log>,
+    pub(super) place: Place,
+    pub(super) segment_bytes_max: u32,
+    pub(super) storage: Storage,
+    pub(super) tail: AtomicU64,
+    pub(super) appender: Mutex<Appender>,
     /// Why a segment cannot be read, if one cannot.
-    read_failure: Mutex<Option<String>>,
+    pub(super) read_failure: Mutex<Option<String>>,
     /// What was found and not yet taken.
     damage: Mutex<Vec<Damage>>,
     /// Rising by base; the last one may be written to. Locked after `appender`, if both are.
-    segments: RwLock<VecDeque<Arc<Segment>>>,
+    pub(super) segments: RwLock<VecDeque<Arc<Segment>>>,
+    pub(super) syncs: Syncs,
 }
 
 #[derive(Debug)]
-struct Appender {
-    writer: Option<Writer>,
-    next: Next,
-    spares: Vec<Arc<Segment>>,
-    ids: IdGenerator,
-    last_id: MessageId,
-    next_seq: u64,
-    file_number: u64,
-    appended_bytes: u64,
+pub(super) struct Appender {
+    pub(super) writer: Option<Writer>,
+    pub(super) next: Next,
+    pub(super) spares: Vec<Arc<Segment>>,
+    pub(super) ids: IdGenerator,
+    pub(super) last_id: MessageId,
+    pub(super) next_seq: u64,
+    pub(super) file_number: u64,
+    pub(super) appended_bytes: u64,
     /// Offset up to which the writer's pages were asked for.
-    populated: u32,
-    synced: u64,
-    failure: Option<String>,
-    closed: bool,
+    pub(super) populated: u32,
+    pub(super) failure: Option<String>,
+    pub(super) closed: bool,
 }
 
 /// The segment that is made ahead.
 #[derive(Debug)]
-enum Next {
+pub(super) enum Next {
     None,
     Asked,
     Ready(Blank),
@@ -128,7 +123,6 @@ impl Log {
             file_number,
             appended_bytes: 0,
             populated: 0,
-            synced: tail,
             failure: None,
             closed: false,
         };
@@ -142,6 +136,7 @@ impl Log {
             read_failure: Mutex::new(None),
             damage: Mutex::new(found.damage),
             segments: RwLock::new(found.segments),
+            syncs: Syncs::new(tail),
         })
     }
 
@@ -206,136 +201,6 @@ impl Log {
         Ok(tail)
     }
 
-    /// Asks the storage thread for what is needed soon.
-    #[inline]
-    fn look_ahead(&self, appender: &mut Appender) {
-        let Some(writer) = &appender.writer else { return };
-        let (end, capacity) = (writer.end(), writer.segment().capacity());
-        if appender.populated < capacity
-            && appender.populated < end + POPULATE_BYTES / 2
-            && self.place != Place::Memory
-        {
-            let from = appender.populated.max(end);
-            appender.populated = from + POPULATE_BYTES;
-            self.storage.populate_write(writer.segment(), from, POPULATE_BYTES);
-        }
-        if capacity / 2 < end && matches!(appender.next, Next::None) && appender.spares.is_empty() {
-            let bytes = self.next_capacity(appender, 0);
-            if self.storage.prepare(self.me.clone(), bytes) {
-                appender.next = Next::Asked;
-            }
-        }
-    }
-
-    /// On the storage thread: makes the next segment before it is needed.
-    pub(super) fn prepare_next(&self, bytes: u32) {
-        let path = {
-            let mut appender = self.appender.lock();
-            if !matches!(appender.next, Next::Asked) {
-                return;
-            }
-            self.next_path(&mut appender)
-        };
-        let blank = create(path.as_deref(), bytes);
-        let mut appender = self.appender.lock();
-        appender.next = match blank {
-            Ok(blank) => {
-                if path.is_some() {
-                    blank.populate(POPULATE_BYTES.min(bytes) as usize);
-                }
-                Next::Ready(blank)
-            }
-            // Tried again, and reported, by the publish that needs it.
-            Err(_) => Next::None,
-        };
-    }
-
-    #[cold]
-    fn change_segment(
-        &self,
-        appender: &mut Appender,
-        messages: usize,
-        body_bytes: usize,
-        deferred: bool,
-        now_unix_ns: i64,
-    ) -> Result<(), AppendError> {
-        if appender.closed {
-            return Err(AppendError::Closed);
-        }
-        let needed = Writer::capacity_for(messages, body_bytes, deferred);
-        if SEGMENT_BYTES_MAX as usize <= needed {
-            return Err(AppendError::TooBig { bytes: needed, limit: SEGMENT_BYTES_MAX });
-        }
-        let needed = u32::try_from(needed).expect("checked above");
-        let blank = match self.blank(appender, needed) {
-            Ok(blank) => blank,
-            Err(cause) => {
-                let place = match &self.place {
-                    Place::Folder(path) => path.display().to_string(),
-                    Place::Memory => "memory".to_owned(),
-                };
-                appender.failure = Some(cause.to_string());
-                return Err(AppendError::NoRoom { place, cause });
-            }
-        };
-        appender.failure = None;
-        let entry = Entry {
-            base: appender.next_seq,
-            salt: RandomState::new().hash_one(appender.next_seq),
-            id_floor: appender.last_id.to_u64().unwrap_or(0),
-            now_unix_ns: u64::try_from(now_unix_ns).unwrap_or(0),
-        };
-        if let Some(full) = appender.writer.take() {
-            full.seal();
-        }
-        let writer = Writer::begin(blank, entry);
-        self.segments.write().push_back(Arc::clone(writer.segment()));
-        appender.writer = Some(writer);
-        Ok(())
-    }
-
-    /// The cheapest memory of at least `needed` bytes: recycled, made ahead, or made now.
-    fn blank(&self, appender: &mut Appender, needed: u32) -> io::Result<Blank> {
-        let fitting = |spare: &Arc<Segment>| needed <= spare.capacity() && Arc::strong_count(spare) == 1;
-        if let Some(at) = appender.spares.iter().position(fitting) {
-            let spare = appender.spares.swap_remove(at);
-            // Nobody else can get at a spare, so that a count of one stays one.
-            if let Some(blank) = Arc::try_unwrap(spare).ok().and_then(Blank::recycle) {
-                appender.populated = u32::MAX;
-                return Ok(blank);
-            }
-        }
-        if matches!(&appender.next, Next::Ready(blank) if needed <= blank.capacity())
-            && let Next::Ready(blank) = std::mem::replace(&mut appender.next, Next::None)
-        {
-            appender.populated = POPULATE_BYTES;
-            return Ok(blank);
-        }
-        let bytes = self.next_capacity(appender, needed);
-        let path = self.next_path(appender);
-        appender.populated = if bytes < POPULATE_BYTES { u32::MAX } else { 0 };
-        create(path.as_deref(), bytes).or_else(|error| {
-            // A nearly full disk may still take a smaller one.
-            let small = round_up(needed.max(FIRST_SEGMENT_BYTES.min(self.segment_bytes_max)));
-            if small < bytes { create(path.as_deref(), small) } else { Err(error) }
-        })
-    }
-
-    fn next_path(&self, appender: &mut Appender) -> Option<PathBuf> {
-        let Place::Folder(folder) = &self.place else { return None };
-        appender.file_number += 1;
-        Some(segment_path(folder, appender.file_number))
-    }
-
-    /// Grows with the backlog, so that a long one has few files and a short one stays in the cache.
-    fn next_capacity(&self, appender: &Appender, needed: u32) -> u32 {
-        let live: u64 = self.segments.read().iter().map(|segment| u64::from(segment.capacity())).sum();
-        let busy = appender.appended_bytes.min(u64::from(STEADY_SEGMENT_BYTES));
-        let wanted = (live / 2).max(busy).min(u64::from(SEGMENT_BYTES_MAX));
-        let wanted = u32::try_from(wanted).expect("the line above").next_power_of_two();
-        round_up(wanted.max(FIRST_SEGMENT_BYTES).min(self.segment_bytes_max).max(needed))
-    }
-
     /// The segment that holds `seq`, or the first one behind it where `seq` is gone; `None` at the tail.
     pub fn segment_at(&self, seq: u64) -> Option<Arc<Segment>> {
         let segments = self.segments.read();
@@ -360,6 +225,16 @@ impl Log {
         self.storage.load(self.me.clone(), Arc::clone(segment), Box::new(then))
     }
 
+    /// Brings a segment into memory.
+    ///
+    /// # Errors
+    /// As [`Segment::load`].
+    pub fn load_now(&self, segment: &Segment) -> io::Result<()> {
+        let result = segment.load();
+        self.note_load(segment, &result);
+        result
+    }
+
     /// Has the segment behind `segment` brought into memory ahead of its reader.
     pub fn load_behind(&self, segment: &Segment) {
         if let Some(next) = self.segment_at(segment.tail())
@@ -370,8 +245,7 @@ impl Log {
         }
     }
 
-    /// On the storage thread: notes how the loading of a segment went.
-    pub(super) fn note_load(&self, segment: &Segment, result: &io::Result<()>) {
+    fn note_load(&self, segment: &Segment, result: &io::Result<()>) {
         let mut failure = self.read_failure.lock();
         match result {
             Ok(()) => {
@@ -427,7 +301,10 @@ impl Log {
         for segment in segments.drain(..) {
             if ranges.binary_search(&(segment.base(), segment.tail())).is_err() {
                 kept.push_back(segment);
-            } else if segment.capacity() <= SPARE_BYTES_MAX && appender.spares.len() < SPARES_MAX {
+            } else if segment.capacity() <= SPARE_BYTES_MAX
+                && appender.spares.len() < SPARES_MAX
+                && !segment.has_failed()
+            {
                 appender.spares.push(segment);
             } else {
                 self.storage.remove(segment);
@@ -511,78 +388,9 @@ impl Log {
         }
     }
 
-    /// Waits until all that was published before the call is on the disk. For the storage thread.
-    ///
-    /// # Errors
-    /// The segment that failed takes no more messages; what it holds is still delivered.
-    pub fn sync(&self) -> io::Result<()> {
-        let tail = self.tail();
-        let from = self.appender.lock().synced;
-        if from == tail {
-            return Ok(());
-        }
-        let changed: Vec<_> = {
-            let segments = self.segments.read();
-            segments.iter().filter(|segment| from < segment.tail()).cloned().collect()
-        };
-        let result = changed.iter().try_for_each(|segment| segment.sync());
-        if result.is_ok() {
-            for segment in changed.iter().filter(|segment| segment.tail() <= tail) {
-                segment.note_synced();
-            }
-        }
-        let mut appender = self.appender.lock();
-        appender.synced = tail;
-        if let Err(error) = &result {
-            // Never tried again: after a failed sync the page cache proves nothing.
-            appender.failure = Some(error.to_string());
-            if let Some(writer) = appender.writer.take() {
-                writer.seal();
-            }
-        }
-        result
-    }
-
-    /// Notes that everything below `tail` is on the disk.
-    pub fn note_synced(&self, tail: u64) {
-        {
-            let mut appender = self.appender.lock();
-            appender.synced = appender.synced.max(tail);
-        }
-        let segments: Vec<_> = {
-            let segments = self.segments.read();
-            segments.iter().take_while(|segment| segment.tail() <= tail).cloned().collect()
-        };
-        for segment in segments {
-            segment.note_synced();
-        }
-    }
-
     /// What of its files was found to be damaged since the last call.
     pub fn take_damage(&self) -> Vec<Damage> {
         std::mem::take(&mut *self.damage.lock())
-    }
-
-    /// Why the last publish could not be stored, if it could not. Tries whether there is room again.
-    pub fn failure(&self) -> Option<String> {
-        if let Some(failure) = self.read_failure.lock().clone() {
-            return Some(failure);
-        }
-        let mut appender = self.appender.lock();
-        appender.failure.as_ref()?;
-        if matches!(appender.next, Next::Ready(_)) || !appender.spares.is_empty() {
-            appender.failure = None;
-            return None;
-        }
-        let (bytes, path) = (self.next_capacity(&appender, 0), self.next_path(&mut appender));
-        match create(path.as_deref(), bytes) {
-            Ok(blank) => {
-                appender.next = Next::Ready(blank);
-                appender.failure = None;
-            }
-            Err(error) => appender.failure = Some(error.to_string()),
-        }
-        appender.failure.clone()
     }
 
     /// Ends writing and removes files that hold nothing. The log takes no more messages until it is opened again.
@@ -604,20 +412,4 @@ impl Log {
             let _ = std::fs::remove_file(path);
         }
     }
-}
-
-/// The file of a segment. The number is that of its creation and says nothing about its content.
-pub(super) fn segment_path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number:012}.seg"))
-}
-
-fn create(path: Option<&Path>, bytes: u32) -> io::Result<Blank> {
-    match path {
-        Some(path) => Blank::create(path, bytes),
-        None => Blank::anonymous(bytes),
-    }
-}
-
-fn round_up(bytes: u32) -> u32 {
-    bytes.next_multiple_of(4096).min(SEGMENT_BYTES_MAX)
 }

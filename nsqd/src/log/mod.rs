@@ -5,10 +5,12 @@
 mod log;
 mod segment;
 
+mod allocate;
 mod compaction;
 mod error;
 mod recovery;
 mod storage;
+mod sync;
 
 #[cfg(test)]
 mod tests;
@@ -19,4 +21,5 @@ pub use self::{
     recovery::{Damage, DamageKind, OpenOptions},
     segment::{Budget, Check, Frame, Next, Run, Segment, SegmentError},
     storage::{Storage, StorageThread},
+    sync::SyncFailed,
 };

@@ -176,9 +176,7 @@ fn work(rx: &Receiver<Request>) {
 /// Gives `then` back if the segment is to be tried again.
 fn load(log: &Weak<Log>, segment: &Segment, then: Job) -> Option<Job> {
     let log = log.upgrade()?;
-    let result = segment.load();
-    log.note_load(segment, &result);
-    if result.is_err() {
+    if log.load_now(segment).is_err() {
         return Some(then);
     }
     then();

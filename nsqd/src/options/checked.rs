@@ -48,6 +48,8 @@ pub struct Options {
     pub max_bytes_per_file: u64,
     /// At least 1: sync after each message.
     pub sync_every: u64,
+    /// Whether a publish is answered only when it is on the disk.
+    pub sync_before_ok: bool,
     /// Not zero.
     pub sync_timeout: Duration,
     /// Not zero.
@@ -137,6 +139,7 @@ impl Options {
             max_bytes_per_file: r.int("max-bytes-per-file", 1..=i64::MAX)?,
             // As in NSQ, 0 means each, like 1.
             sync_every: r.int::<u64>("sync-every", 0..=i64::MAX)?.max(1),
+            sync_before_ok: r.choice("pub-ack") != 0,
             sync_timeout: r.duration("sync-timeout", TIMEOUT_MIN)?,
             msg_timeout: r.duration("msg-timeout", TIMEOUT_MIN)?,
             max_msg_timeout: r.duration("max-msg-timeout", TIMEOUT_MIN)?,
@@ -265,6 +268,7 @@ mod tests {
         assert_eq!(options.mem_queue_size, 10_000);
         assert_eq!(options.max_bytes_per_file, 104_857_600);
         assert_eq!(options.sync_every, 2500);
+        assert!(!options.sync_before_ok);
         assert_eq!(options.sync_timeout, Duration::from_secs(2));
         assert_eq!(options.msg_timeout, Duration::from_mins(1));
         assert_eq!(options.max_msg_timeout, Duration::from_mins(15));
@@ -305,6 +309,7 @@ mod tests {
             ("--max-channel-consumers=-1", "--max-channel-consumers=-1: must be at least 0"),
             ("--broadcast-tcp-port=65536", "--broadcast-tcp-port=65536: must be at most 65535"),
             ("--broadcast-http-port=-1", "--broadcast-http-port=-1: must be at least 0"),
+            ("--pub-ack=quorum", "invalid value \"quorum\" for flag -pub-ack: must be write or sync"),
             ("--node-id=1024", "--node-id must be [0,1024)"),
             ("--node-id=-1", "--node-id must be [0,1024)"),
             (
@@ -423,6 +428,7 @@ mod tests {
         assert_eq!(options.broadcast_address, "nsqd-1.example.com");
         assert_eq!(options.data_path, PathBuf::from("/var/lib/nsq"));
         assert_eq!(options.mem_queue_size, 7);
+        assert!(!options.sync_before_ok);
         assert_eq!(options.sync_timeout, Duration::from_millis(1500));
         assert_eq!(options.max_msg_size, 1_024_768);
         assert_eq!(options.max_output_buffer_timeout, Duration::from_secs(1));

@@ -2,7 +2,18 @@
 
 use std::time::Duration;
 
-use daemon::options::{Group, Program, boolean, duration, int, text};
+use daemon::options::{Choice, Group, Program, boolean, choice, duration, int, text};
+
+/// `--pub-ack`: 0 for `write`, 1 for `sync`.
+static PUB_ACK: Choice = Choice { is_boolean: false, parse: pub_ack };
+
+fn pub_ack(word: &str) -> Result<i64, String> {
+    match word {
+        "write" => Ok(0),
+        "sync" => Ok(1),
+        _ => Err("must be write or sync".to_owned()),
+    }
+}
 
 /// nsqd and its flags. The default node id depends on the host.
 pub(super) fn program(default_node_id: u16) -> Program {
@@ -67,6 +78,12 @@ fn storage() -> Group {
                 "messages an ephemeral topic or channel holds; of others, what is beyond counts as backend depth",
             ),
             int("max-bytes-per-file", 104_857_600, "size up to which the files of a topic grow"),
+            choice(
+                "pub-ack",
+                &PUB_ACK,
+                "write",
+                "when a publish is answered: `write`, once it outlives the process, or `sync`, once it is on the disk",
+            ),
             int("sync-every", 2500, "sync a topic to the disk after so many messages"),
             duration("sync-timeout", Duration::from_secs(2), "and at the latest so long after one"),
         ],

@@ -184,6 +184,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(end) = self.on_time(now) {
                 return Poll::Ready(end);
             }
+            match self.poll_commit(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending => return self.wait(context),
+            }
             let is_woken = self.session.client.take_woken();
             let read = match self.poll_read(context, now) {
                 Ok(read) => read,
@@ -191,6 +196,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             if is_woken {
                 self.session.on_wake();
+            }
+            if self.session.is_committing() {
+                // What was read has to be on the disk before anything is written.
+                continue;
             }
             let delivered = self.session.deliver(now);
             let written = match self.poll_write(context, now) {
@@ -205,6 +214,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Still busy: the others on this worker get their turn, then this goes on.
         context.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Pending while responses wait for the disk.
+    fn poll_commit(&mut self, context: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if !self.session.is_committing() {
+            return Poll::Ready(Ok(()));
+        }
+        self.session.poll_commit(context).map_err(|()| End::Error)
     }
 
     /// Whether bytes were executed.
@@ -307,6 +324,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what is left, then lets the client see the end.
     async fn finish(&mut self, end: End) -> std::io::Result<()> {
+        if self.session.is_committing() {
+            // After a failure its error is in the output, and the connection ends in any case.
+            let _ = std::future::poll_fn(|context| self.session.poll_commit(context)).await;
+        }
         let (stream, output) = (&mut self.stream, &mut self.session.output);
         while !output.is_empty() {
             std::future::poll_fn(|context| output.poll_write(Pin::new(stream), context)).await?;

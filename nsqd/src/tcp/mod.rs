@@ -8,5 +8,6 @@ mod publish;
 mod session;
 mod settings;
 mod subscription;
+mod unsynced;
 
 pub(crate) use self::{connection::serve, settings::Settings};

@@ -33,6 +33,11 @@ impl Output {
         &mut self.small
     }
 
+    /// Takes back what follows the first `length` bytes of the responses, none of which was written.
+    pub(super) fn cut(&mut self, length: usize) {
+        self.small.truncate(length.max(self.small_written));
+    }
+
     /// Bytes of responses that wait.
     pub(super) fn small_bytes(&self) -> usize {
         self.small.len() - self.small_written

@@ -7,7 +7,7 @@ use protocol::{
     body_size,
 };
 
-use super::output::Output;
+use super::{output::Output, unsynced::Unsynced};
 use crate::{
     client::Client,
     nsqd::Nsqd,
@@ -23,6 +23,8 @@ pub(super) struct Publisher {
     uncounted: u64,
     /// How far the body of an MPUB was checked that has not arrived in full.
     scan: Option<MpubScan>,
+    /// What was published and may not be on the disk, where OK waits for that.
+    pub(super) unsynced: Unsynced,
 }
 
 /// The clocks and shared parts that a command needs.
@@ -32,6 +34,8 @@ pub(super) struct Context<'a> {
     pub(super) client: &'a Client,
     pub(super) limits: &'a Limits,
     pub(super) now_unix_ns: u64,
+    /// Whether OK waits for the disk.
+    pub(super) sync_before_ok: bool,
 }
 
 impl Publisher {
@@ -62,8 +66,8 @@ impl Publisher {
         let Some(message) = behind.get(..size_bytes) else { return Ok(None) };
         let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let deadline = (delay_ns != 0).then(|| context.now_unix_ns.saturating_add(delay_ns));
-        self.publish(verb, topic, std::iter::once(message), 1, size_bytes, deadline, context)?;
-        output.small().extend_from_slice(&OK_FRAME);
+        let seqs = self.publish(verb, topic, std::iter::once(message), 1, size_bytes, deadline, context)?;
+        self.answer(verb, seqs, output, context);
         Ok(Some(BODY_SIZE_BYTES + size_bytes))
     }
 
@@ -81,8 +85,8 @@ impl Publisher {
             return Ok(None);
         };
         let (count, bytes) = (batch.count() as usize, batch.message_bytes());
-        self.publish(Verb::Mpub, topic, batch.messages(), count, bytes, None, context)?;
-        output.small().extend_from_slice(&OK_FRAME);
+        let seqs = self.publish(Verb::Mpub, topic, batch.messages(), count, bytes, None, context)?;
+        self.answer(Verb::Mpub, seqs, output, context);
         Ok(Some(BODY_SIZE_BYTES + size as usize))
     }
 
@@ -97,19 +101,30 @@ impl Publisher {
         body_bytes: usize,
         deadline_unix_ns: Option<u64>,
         context: Context<'_>,
-    ) -> Result<(), ProtocolError> {
+    ) -> Result<(u64, u64), ProtocolError> {
         let failed = |reason| ProtocolError::PublishFailed { verb, reason };
         let topic = self.topic(topic, context).map_err(failed)?;
-        topic.publish(bodies, messages, body_bytes, deadline_unix_ns, context.now_unix_ns).map_err(
-            |error| {
+        let seqs = topic
+            .publish(bodies, messages, body_bytes, deadline_unix_ns, context.now_unix_ns)
+            .map_err(|error| {
                 failed(match error {
                     PublishError::Exiting => PublishFailure::Exiting,
                     PublishError::Log(error) => PublishFailure::Storage(error.to_string()),
                 })
-            },
-        )?;
+            })?;
         self.uncounted += messages as u64;
-        Ok(())
+        Ok(seqs)
+    }
+
+    /// Puts OK into the output, where it is held back if it is to wait for the disk.
+    #[inline]
+    fn answer(&mut self, verb: Verb, seqs: (u64, u64), output: &mut Output, context: Context<'_>) {
+        if context.sync_before_ok
+            && let Some(topic) = &self.topic
+        {
+            self.unsynced.note(topic, verb, seqs, output.small().len());
+        }
+        output.small().extend_from_slice(&OK_FRAME);
     }
 
     #[inline]

@@ -1,6 +1,9 @@
 //! The protocol of one connection: bytes in, frames out. No sockets, no clocks.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+};
 
 use protocol::{
     BODY_SIZE_BYTES, CLOSE_WAIT_FRAME, ClientSettings, CommandLine, HEARTBEAT_FRAME, IdentifyRequest,
@@ -15,6 +18,7 @@ use super::{
     publish::{Context, Publisher},
     settings::Settings,
     subscription::Subscription,
+    unsynced::Failed,
 };
 use crate::{
     channel::JoinError,
@@ -136,6 +140,23 @@ impl Session {
         }
     }
 
+    /// Whether responses are held back until messages are on the disk.
+    pub(super) fn is_committing(&self) -> bool {
+        !self.publisher.unsynced.is_empty()
+    }
+
+    /// Ready when the output may be written. After a failure its last frame is the error, and the connection is to end.
+    pub(super) fn poll_commit(&mut self, context: &mut std::task::Context<'_>) -> Poll<Result<(), ()>> {
+        match std::task::ready!(self.publisher.unsynced.poll(context)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(Failed { at, error }) => {
+                self.output.cut(at);
+                self.refuse(&error);
+                Poll::Ready(Err(()))
+            }
+        }
+    }
+
     fn refuse(&mut self, error: &ProtocolError) {
         let text = error.wire_text();
         let text = String::from_utf8_lossy(&text);
@@ -161,6 +182,7 @@ impl Session {
                     client: &self.client,
                     limits: &self.settings.limits,
                     now_unix_ns: now.unix_ns,
+                    sync_before_ok: self.settings.sync_before_ok,
                 };
                 let taken = self.publisher.execute(verb, line, behind, &mut self.output, context)?;
                 return Ok(taken.map_or(Executed::Incomplete, Executed::Done));

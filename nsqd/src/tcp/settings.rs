@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(super) max_req_timeout: Duration,
     /// 0 for no limit.
     pub(super) max_channel_consumers: usize,
+    /// Whether OK waits for the disk.
+    pub(super) sync_before_ok: bool,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
             max_channel_consumers: options
                 .max_channel_consumers
                 .map_or(0, |max| usize::try_from(max).unwrap_or(usize::MAX)),
+            sync_before_ok: options.sync_before_ok,
         }
     }
 

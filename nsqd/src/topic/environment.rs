@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, sync::atomic::AtomicU64};
 
-use super::housekeeping::Housekeeping;
+use super::{commit::Commits, housekeeping::Housekeeping};
 use crate::{
     log::{Check, Storage},
     timers::Timers,
@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     pub(crate) ephemeral_depth_max: u64,
     /// Which segments are checked at the start.
     pub(crate) check: Check,
+    /// Where publishes wait for the disk, if they do.
+    pub(crate) commits: Option<Commits>,
     /// Numbers for channels.
     pub(crate) numbers: AtomicU64,
 }

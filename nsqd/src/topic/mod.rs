@@ -1,5 +1,6 @@
 //! Topics: a log, and the channels that read it. Knows nothing of sockets.
 
+mod commit;
 mod environment;
 mod folder;
 mod housekeeping;
@@ -13,6 +14,7 @@ mod topics;
 mod tests;
 
 pub(crate) use self::{
+    commit::{Commits, Committed},
     environment::Environment,
     housekeeping::Housekeeping,
     publish_error::PublishError,

@@ -14,13 +14,14 @@ use protocol::{ChannelName, TopicName};
 use tracing::{error, info};
 
 use super::{
+    commit::{Committed, Waiters},
     environment::Environment,
     folder::{Folder, TopicState},
     publish_error::PublishError,
 };
 use crate::{
     channel::{self, Channel, Checkpoint, FanOut},
-    log::{Check, Log, OpenError, OpenOptions},
+    log::{Check, Log, OpenError, OpenOptions, SyncFailed},
 };
 
 /// From the message that makes a sync due to the sync: at full speed the next thousands are covered by it too. OK does
@@ -64,6 +65,8 @@ pub(crate) struct Topic {
     settled_tail: AtomicU64,
     /// What its state file says.
     written: Mutex<Option<TopicState>>,
+    /// Publishers that wait for the disk.
+    waiters: Waiters,
 }
 
 #[derive(Debug)]
@@ -107,6 +110,7 @@ impl Topic {
             sync_asked: AtomicBool::new(false),
             settled_tail: AtomicU64::new(tail),
             written: Mutex::new(written),
+            waiters: Waiters::default(),
         });
         topic.restore_channels()?;
         Ok(topic)
@@ -163,7 +167,8 @@ impl Topic {
         self.exiting.load(Ordering::Acquire)
     }
 
-    /// Publishes a batch, all or nothing. `body_bytes` is the sum of the bodies' sizes.
+    /// Publishes a batch, all or nothing, and returns its seqs, from and behind. `body_bytes` is the sum of the bodies'
+    /// sizes.
     ///
     /// # Errors
     /// [`PublishError`]; nothing was stored.
@@ -174,11 +179,12 @@ impl Topic {
         body_bytes: usize,
         deadline_unix_ns: Option<u64>,
         now_unix_ns: u64,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(u64, u64), PublishError> {
         if self.is_exiting() {
             return Err(PublishError::Exiting);
         }
         let accepted = self.room_for(messages);
+        let mut seqs = (0, 0);
         if accepted != 0 {
             let now = i64::try_from(now_unix_ns).unwrap_or(i64::MAX);
             let (bodies, accepted_bytes) = (bodies.take(accepted), body_bytes);
@@ -195,10 +201,28 @@ impl Topic {
                 self.wake_consumers();
             }
             self.note_publish(tail);
+            seqs = (tail - accepted as u64, tail);
         }
         self.message_count.fetch_add(messages as u64, Ordering::Relaxed);
         self.message_bytes.fetch_add(body_bytes as u64, Ordering::Relaxed);
-        Ok(())
+        Ok(seqs)
+    }
+
+    /// What to wait for until the messages `from..to`, just published, are on the disk; `None` if their publisher is not
+    /// to wait, which is so with `--pub-ack=write` and for what never gets there.
+    pub(crate) fn commit(&self, from: u64, to: u64) -> Option<Committed> {
+        let commits = self.environment.commits.as_ref()?;
+        self.folder.as_ref()?;
+        Some(commits.ask(self.me.upgrade()?, from, to))
+    }
+
+    pub(super) fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// See [`Log::is_durable`].
+    pub(super) fn is_durable(&self, from: u64, to: u64) -> Result<(), SyncFailed> {
+        self.log.is_durable(from, to)
     }
 
     /// How many of so many messages an ephemeral topic keeps: beyond its bound the newest are dropped, as in NSQ.

@@ -12,6 +12,7 @@ mod identify;
 mod pause_empty_delete;
 mod protocol_errors;
 mod protocol_errors_subscribed;
+mod pub_ack;
 mod publish_consume;
 mod requeue_timeout_touch;
 mod restart;

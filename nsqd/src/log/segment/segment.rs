@@ -74,6 +74,7 @@ pub struct Segment {
     loading: Mutex<()>,
     is_sealed: AtomicBool,
     is_synced: AtomicBool,
+    has_failed: AtomicBool,
     /// Messages that were found damaged so far.
     damaged: AtomicU32,
 }
@@ -91,6 +92,7 @@ impl Segment {
             loading: Mutex::new(()),
             is_sealed: AtomicBool::new(false),
             is_synced: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             damaged: AtomicU32::new(0),
         }
     }
@@ -127,6 +129,7 @@ impl Segment {
             loading: Mutex::new(()),
             is_sealed: AtomicBool::new(true),
             is_synced: AtomicBool::new(seal.is_some_and(|seal| seal.is_synced)),
+            has_failed: AtomicBool::new(false),
             damaged: AtomicU32::new(damaged),
         };
         Ok(Opened { segment, cut })
@@ -346,12 +349,26 @@ impl Segment {
         region.mapping().sync(region.published().end as usize)
     }
 
+    /// Notes that a sync of it has failed: it must not be written to again, nor said to be on the disk.
+    pub(crate) fn note_failed(&self) {
+        self.has_failed.store(true, Ordering::Release);
+    }
+
+    /// Whether a sync of it has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.has_failed.load(Ordering::Acquire)
+    }
+
     /// Notes that all of it is on the disk, if it is full: the next start need not check it.
     pub fn note_synced(&self) {
         let Some(path) = &self.path else { return };
         let is_growing = !self.is_sealed.load(Ordering::Acquire);
         // Damage is looked at, and reported, at each start.
-        if is_growing || self.damaged() != 0 || self.is_synced.swap(true, Ordering::AcqRel) {
+        if is_growing
+            || self.has_failed()
+            || self.damaged() != 0
+            || self.is_synced.swap(true, Ordering::AcqRel)
+        {
             return;
         }
         let seed = self.header.seed();

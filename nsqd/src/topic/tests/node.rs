@@ -51,6 +51,7 @@ impl Node {
             sync_every: u64::MAX,
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
             check: if verify { Check::All } else { Check::Growing },
+            commits: None,
             numbers: AtomicU64::new(0),
         });
         let topics = Topics::open(environment).unwrap();
