@@ -143,6 +143,8 @@ impl<'a> World<'a> {
             O::Kill => self.kill(),
         }
         self.settle();
+        // What is due now is due at once.
+        self.move_clock(0);
         self.compare(operation);
     }
 
