@@ -83,7 +83,7 @@ fn a_deferred_message_comes_after_a_restart_and_a_pause() {
     let channel = Channel::restore(setup(&log, &timers), checkpoint, true);
     let client = Client::new(0, String::new(), "", 0);
     let epoch = channel.join(&client, 0).unwrap();
-    let mut take = |now| {
+    let take = |now| {
         let budget = Budget { messages: 1, bytes: u32::MAX };
         channel.take(&client, epoch, budget, now, &mut Vec::new())
     };
