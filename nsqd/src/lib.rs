@@ -18,6 +18,7 @@ mod topic;
 mod channel;
 
 mod clock;
+mod fault;
 pub mod log;
 
 pub use run::run;

@@ -32,14 +32,34 @@ impl Nsqd {
     /// Starts nsqd on an empty data path, with further flags such as `--msg-timeout=1s`.
     pub async fn start_with(flags: &[&str]) -> Self {
         let data = TempDir::with_prefix("nsqd-test-").expect("a temporary folder can be made");
-        Self::start_on(Arc::new(data), flags).await
+        Self::start_on(Arc::new(data), flags, &[]).await
     }
 
-    async fn start_on(data: Arc<TempDir>, flags: &[&str]) -> Self {
+    /// Starts nsqd on an empty data path. `faults` happen as `nsqd/src/fault.rs` describes, in a debug build; one without
+    /// them comes with [`Nsqd::start_again`].
+    pub async fn start_with_faults(faults: &str, flags: &[&str]) -> Self {
+        let data = TempDir::with_prefix("nsqd-test-").expect("a temporary folder can be made");
+        Self::start_on(Arc::new(data), flags, &[("NSQD_FAULT", faults)]).await
+    }
+
+    /// As [`Nsqd::start_again`], with faults.
+    #[must_use]
+    pub async fn start_again_with_faults(mut self, faults: &str) -> Self {
+        self.process.kill().await;
+        let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
+        Self::start_on(self.data.clone(), &flags, &[("NSQD_FAULT", faults)]).await
+    }
+
+    /// Waits until the process has ended by itself, as a fault makes it.
+    pub async fn ended(&mut self) -> ExitStatus {
+        self.process.ended().await
+    }
+
+    async fn start_on(data: Arc<TempDir>, flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         let mut all = own_flags(data.path());
         all.extend_from_slice(&flags);
-        let (process, addresses) = Process::start(&program(), &all).await;
+        let (process, addresses) = Process::start(&program(), &all, variables).await;
         Self { process, addresses, flags, data }
     }
 
@@ -65,7 +85,7 @@ impl Nsqd {
     pub async fn start_again_with(mut self, flags: &[&str]) -> Self {
         // Not beside its predecessor: they would fight for the lock of the data path.
         self.process.kill().await;
-        Self::start_on(self.data.clone(), flags).await
+        Self::start_on(self.data.clone(), flags, &[]).await
     }
 
     /// Starts another nsqd on the same data path, which has to refuse it: its exit status and its log.

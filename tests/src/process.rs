@@ -33,9 +33,14 @@ pub(crate) struct Addresses {
 
 impl Process {
     /// Starts `program` and waits until its log names both addresses.
-    pub(crate) async fn start(program: &PathBuf, flags: &[String]) -> (Self, Addresses) {
+    pub(crate) async fn start(
+        program: &PathBuf,
+        flags: &[String],
+        variables: &[(&str, &str)],
+    ) -> (Self, Addresses) {
         let mut child = Command::new(program)
             .args(flags)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -67,6 +72,11 @@ impl Process {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         within("the orderly end of nsqd", self.child.wait()).await.expect("a child can be waited for")
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        within("the end of nsqd by itself", self.child.wait()).await.expect("a child can be waited for")
     }
 
     fn signal(&self, signal: Signal) {

@@ -424,6 +424,8 @@ impl Channel {
         let mut inner = self.inner.lock();
         let changed = std::mem::replace(&mut inner.paused, paused) != paused;
         inner.changed |= changed;
+        // Takes arm no timer during a pause, and what was deferred before a restart has none yet.
+        self.arm(&mut inner);
         self.wake_line(inner);
         changed
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -13,6 +13,7 @@ use super::{
     state::{Deferred, Pending},
     window::Window,
 };
+use crate::fault;
 
 /// Persisted; never reuse.
 const MAGIC: [u8; 8] = *b"nsqrschn";
@@ -124,12 +125,16 @@ impl Checkpoint {
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
+    fault::at_file(path, "create")?;
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
+    fault::write_all(path, &mut file, bytes)?;
+    fault::at_file(path, "written")?;
     if sync {
         file.sync_data()?;
     }
+    fault::at_file(path, "rename")?;
     fs::rename(&temporary, path)?;
+    fault::at_file(path, "renamed")?;
     if sync && let Some(folder) = path.parent() {
         // The folder of a bare file name is the working directory.
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

@@ -13,6 +13,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::fault;
+
 use super::{
     log::{Log, Place},
     segment::{Budget, Check, Entry, KEPT_BYTES, Kept, Next, Segment, SegmentError, encode_sparse},
@@ -169,9 +171,12 @@ fn write(folder: &Path, path: &Path, image: &[u8]) -> io::Result<()> {
     let result = (|| {
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        fault::at("compaction-write")?;
         io::Write::write_all(&mut &file, image)?;
         file.sync_all()?;
+        fault::at("compaction-written")?;
         fs::rename(&temporary, path)?;
+        fault::at("compaction-renamed")?;
         File::open(folder)?.sync_all()
     })();
     // What matters is the first error; the file is found and removed at the next start.

@@ -9,7 +9,7 @@ use std::{
 use crc32c::crc32c;
 use protocol::{ChannelName, TopicName};
 
-use crate::channel::write_atomically;
+use crate::{channel::write_atomically, fault};
 
 /// Names end in a suffix, since `.` and `..` are legal topic names.
 const TOPIC_SUFFIX: &str = "topic";
@@ -49,6 +49,7 @@ impl Folder {
 
     /// Makes the folder if it is not there.
     pub(super) fn create(&self) -> io::Result<()> {
+        fault::at("folder-create")?;
         match fs::create_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
@@ -105,8 +106,12 @@ impl Folder {
             })
             .find(|path| !path.exists())
             .expect("some number is free");
+        fault::at("folder-condemn")?;
         match fs::rename(&self.0, &condemned) {
-            Ok(()) => Ok(Some(condemned)),
+            Ok(()) => {
+                fault::at("folder-condemned")?;
+                Ok(Some(condemned))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

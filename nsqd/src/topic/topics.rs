@@ -21,7 +21,7 @@ use super::{
     metadata::{ChannelEntry, Metadata, TopicEntry},
     topic::Topic,
 };
-use crate::log::OpenError;
+use crate::{fault, log::OpenError};
 
 /// After a topic or channel was made, the list is rewritten within this time. The folders are the truth; so many
 /// creations cost one write.
@@ -303,7 +303,7 @@ impl Topics {
 }
 
 fn remove_folder(folder: &std::path::Path) {
-    if let Err(cause) = std::fs::remove_dir_all(folder) {
+    if let Err(cause) = fault::at("folder-remove").and_then(|()| std::fs::remove_dir_all(folder)) {
         error!(folder = %folder.display(), %cause, "cannot remove the files of a deleted topic; tried again at the next start");
     }
 }

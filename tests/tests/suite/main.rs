@@ -4,6 +4,7 @@ mod deferred;
 mod disk_full;
 mod ephemeral;
 mod fan_out;
+mod faults;
 mod heartbeats;
 mod http_api;
 mod http_names;

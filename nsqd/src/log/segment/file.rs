@@ -2,6 +2,8 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
+use crate::fault;
+
 use super::{
     format::{Header, LIVE_OFFSET, SEGMENT_BYTES_MAX, SEGMENT_HEADER_BYTES, SLOT_BYTES, Seal},
     mapping::Mapping,
@@ -41,6 +43,7 @@ pub(super) fn head(path: &Path) -> io::Result<Option<(Header, Option<Seal>)>> {
 /// # Errors
 /// The file cannot be read or mapped.
 pub(super) fn read_in(path: &Path) -> io::Result<Mapping> {
+    fault::at("segment-read")?;
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
     let mut head = [0; SEGMENT_HEADER_BYTES as usize];

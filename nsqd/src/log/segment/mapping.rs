@@ -11,6 +11,8 @@ use std::{
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
 use rustix::fs::{FallocateFlags, fallocate};
 
+use crate::fault;
+
 /// Of every machine that this runs on the page is this large or a multiple of it; where it is larger, the kernel
 /// refuses an odd range, which costs time only.
 const PAGE_BYTES: usize = 4096;
@@ -28,6 +30,7 @@ impl Mapping {
     /// # Errors
     /// No room, no permission, too many mappings. No file is left behind.
     pub(super) fn create(path: &Path, bytes: u32) -> io::Result<Self> {
+        fault::at("segment-create")?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
         Self::allocate(&file, path, bytes).inspect_err(|_| {
             // The error that matters is the one that is returned; a file that stays is taken for an empty
@@ -38,7 +41,9 @@ impl Mapping {
 
     fn allocate(file: &File, path: &Path, bytes: u32) -> io::Result<Self> {
         // All blocks now: a store into a hole of a full disk would kill the process with SIGBUS.
+        fault::at("segment-allocate")?;
         fallocate(file, FallocateFlags::empty(), 0, u64::from(bytes))?;
+        fault::at("segment-map")?;
         let raw = MmapOptions::new().len(bytes as usize).map_raw(file)?;
         // Otherwise the first fault reads ahead, which for a new file is to fill it with zeros: of the cost of a topic
         // with one message it was four fifths.
@@ -94,6 +99,7 @@ impl Mapping {
         if self.path.is_none() {
             return Ok(());
         }
+        fault::at("segment-sync")?;
         // The kernel takes write access from each page that it writes, and tells the other processors so page by
         // page: measured as a quarter of the cost of publishing. Taken from all at once it is told once.
         self.forget_pages(written);

@@ -37,7 +37,7 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn open(data_path: &Path, settings: Settings, verify: bool) -> Self {
+    pub(super) fn open(data_path: &Path, settings: Settings, check: Check) -> Self {
         let storage = StorageThread::start().unwrap();
         let timers = Arc::new(Timers::default());
         let housekeeping = Housekeeping::new(storage.handle(), data_path.to_owned(), NEVER);
@@ -50,7 +50,7 @@ impl Node {
             node_id: NodeId::new(7).unwrap(),
             sync_every: u64::MAX,
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
-            check: if verify { Check::All } else { Check::Growing },
+            check,
             commits: None,
             numbers: AtomicU64::new(0),
         });

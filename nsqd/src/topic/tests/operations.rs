@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use super::world::World;
+use crate::log::Check;
 
 /// Most messages of one publish.
 const BATCH_MAX: usize = 12;
@@ -96,9 +97,11 @@ pub(super) enum Operation {
     /// An orderly stop and a start. `leave`: connections end before.
     Restart {
         leave: bool,
-        verify: bool,
+        check: Check,
     },
-    Kill,
+    Kill {
+        check: Check,
+    },
 }
 
 impl Operation {
@@ -264,8 +267,10 @@ fn of_node(kind: Kind, random: &mut Rng, world: &World) -> Option<Operation> {
         }
         Kind::Clock => O::Clock { by_ns: delay(random) },
         Kind::Round => O::Round,
-        Kind::Restart => O::Restart { leave: random.bool(), verify: random.bool() },
-        _ if world.profile.kills => O::Kill,
+        Kind::Restart => {
+            O::Restart { leave: random.bool(), check: *random.choice(&[Check::Growing, Check::All])? }
+        }
+        _ if world.profile.kills => O::Kill { check: *random.choice(&[Check::Unsynced, Check::All])? },
         _ => return None,
     })
 }

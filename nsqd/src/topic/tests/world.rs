@@ -17,7 +17,7 @@ use super::{
 use crate::{
     channel::{Channel, Parcel, Pending, Taken},
     client::Client,
-    log::Budget,
+    log::{Budget, Check},
     topic::{PublishError, Topic},
 };
 
@@ -84,7 +84,7 @@ impl<'a> World<'a> {
             now_unix_ns: START_UNIX_NS,
             data_path,
             settings,
-            node: Some(Node::open(data_path, settings, true)),
+            node: Some(Node::open(data_path, settings, Check::All)),
             consumers: BTreeMap::new(),
             next_consumer: 0,
         }
@@ -139,10 +139,12 @@ impl<'a> World<'a> {
             }
             O::Release { topic } => self.node().topic(topic).release(),
             O::Compact { topic } => self.node().topic(topic).compact(self.now_unix_ns + OLD_NS),
-            O::Restart { leave, verify } => self.restart(leave, verify),
-            O::Kill => self.kill(),
+            O::Restart { leave, check } => self.restart(leave, check),
+            O::Kill { check } => self.kill(check),
         }
         self.settle();
+        // What is due now is due at once.
+        self.move_clock(0);
         self.compare(operation);
     }
 
@@ -399,7 +401,7 @@ impl<'a> World<'a> {
         }
     }
 
-    fn restart(&mut self, leave: bool, verify: bool) {
+    fn restart(&mut self, leave: bool, check: Check) {
         if leave {
             for (id, _) in self.consumers() {
                 self.leave(id);
@@ -409,14 +411,14 @@ impl<'a> World<'a> {
         self.node.take().expect("it is open").close();
         self.models.retain(|topic, _| !is_ephemeral(topic));
         self.models.values_mut().for_each(model::Topic::close);
-        self.node = Some(Node::open(self.data_path, self.settings, verify));
+        self.node = Some(Node::open(self.data_path, self.settings, check));
         self.compare_names();
     }
 
-    fn kill(&mut self) {
+    fn kill(&mut self, check: Check) {
         self.consumers.clear();
         self.node.take().expect("it is open").kill();
-        let node = self.node.insert(Node::open(self.data_path, self.settings, true));
+        let node = self.node.insert(Node::open(self.data_path, self.settings, check));
         for (topic, model) in &mut self.models {
             let retained = node::retained(&node.topic(topic), &self.book);
             model.kill(&self.book, &retained);
