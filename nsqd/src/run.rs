@@ -17,7 +17,7 @@ use tracing::{info, warn};
 use crate::{
     http,
     listen::{self, Accepted, Listener},
-    log::{Check, StorageThread},
+    log::{Check, Limits, StorageThread},
     nsqd::Nsqd,
     options::Start,
     tcp,
@@ -73,6 +73,12 @@ impl Daemon {
             timers: Arc::clone(&timers),
             data_path,
             segment_bytes_max: u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX),
+            limits: Limits {
+                retention_bytes: options.retention_bytes,
+                retention_age: options.retention_age,
+                topic_bytes_max: options.max_topic_bytes,
+                free_bytes_min: options.min_free_bytes,
+            },
             node_id,
             sync_every: options.sync_every,
             ephemeral_depth_max: options.mem_queue_size,

@@ -1,6 +1,6 @@
 //! Publishing and reading allocate nothing for a message.
 
-use nsqd::log::{Budget, Log, Next, StorageThread};
+use nsqd::log::{Budget, Log, Next, OpenOptions, StorageThread};
 use protocol::NodeId;
 
 fn allocations_of(work: impl FnOnce()) -> u64 {
@@ -13,7 +13,7 @@ fn nothing_is_allocated_for_a_message() {
     const MESSAGES: u64 = 100_000;
     const BATCH: usize = 10;
     let storage = StorageThread::start().unwrap();
-    let log = Log::in_memory(storage.handle(), 4 << 20, NodeId::new(1).unwrap());
+    let log = Log::in_memory(&OpenOptions::new(storage.handle(), 4 << 20, NodeId::new(1).unwrap()));
     let body = [b'x'; 100];
     let publishing = allocations_of(|| {
         for _ in 0..MESSAGES / BATCH as u64 {

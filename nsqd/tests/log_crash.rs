@@ -183,7 +183,7 @@ fn publish_until_killed(folder: &Path, seed: u64) -> ! {
         if from / 500 != tail / 500 {
             let kept = tail.saturating_sub(KEPT_MESSAGES);
             say(format!("release {kept}\n"));
-            log.release(|_, tail| kept < tail);
+            log.release(0, |_, tail| kept < tail);
         }
     }
 }
@@ -192,7 +192,8 @@ fn open(folder: &Path, storage: &StorageThread, verify: bool) -> Arc<Log> {
     let node_id = NodeId::new(1).unwrap();
     let segment_bytes_max = u32::try_from(SEGMENT_BYTES).unwrap();
     let check = if verify { Check::All } else { Check::Unsynced };
-    Log::open(folder, &OpenOptions { storage: storage.handle(), segment_bytes_max, node_id, check }).unwrap()
+    let options = OpenOptions::new(storage.handle(), segment_bytes_max, node_id);
+    Log::open(folder, &OpenOptions { check, ..options }).unwrap()
 }
 
 /// How many messages the publish that begins at `seq` has.

@@ -402,9 +402,20 @@ impl Channel {
 
     /// Drops all messages: waiting, in flight and deferred.
     pub(crate) fn empty(&self) {
+        self.move_cursor(State::empty);
+    }
+
+    /// Goes on at `seq`, or at the fan-out if that is lower: what is behind it is delivered, again or not; what was in flight,
+    /// requeued or deferred is forgotten.
+    pub(crate) fn seek(&self, seq: u64) {
+        self.move_cursor(|state, fan_out| state.seek(seq.min(fan_out)));
+    }
+
+    fn move_cursor(&self, act: impl FnOnce(&mut State, u64)) {
         let mut inner = self.inner.lock();
         let fan_out = self.fan_out();
-        inner.state.empty(fan_out);
+        act(&mut inner.state, fan_out);
+        inner.low_segment_tail = 0;
         inner.epoch = inner.epoch.wrapping_add(1);
         self.epoch.store(inner.epoch, Ordering::Release);
         inner.changed = true;

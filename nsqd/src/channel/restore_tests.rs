@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    log::{Budget, Log, StorageThread},
+    log::{Budget, Log, OpenOptions, StorageThread},
     timers::Timers,
 };
 
@@ -36,13 +36,13 @@ fn setup(log: &Arc<Log>, timers: &Arc<Timers>) -> Setup {
 #[test]
 fn what_is_gone_from_the_log_is_not_counted_after_a_restart() {
     let storage = StorageThread::start().unwrap();
-    let log = Log::in_memory(storage.handle(), 4096, NodeId::new(1).unwrap());
+    let log = Log::in_memory(&OpenOptions::new(storage.handle(), 4096, NodeId::new(1).unwrap()));
     for _ in 0..100 {
         log.append([&[b'x'; 150][..]].into_iter(), 1, 150, None, 1).unwrap();
     }
     let ranges = log.ranges();
     let (kept, gone) = (ranges[2], ranges[1]);
-    log.release(|base, _| base == kept.0);
+    log.release(0, |base, _| base == kept.0);
     let last = *ranges.last().unwrap();
     assert_eq!(log.ranges(), [kept, last]);
     assert_eq!(log.gaps(0), [(0, kept.0), (kept.1, last.0)]);
@@ -69,7 +69,7 @@ fn what_is_gone_from_the_log_is_not_counted_after_a_restart() {
 #[test]
 fn a_deferred_message_comes_after_a_restart_and_a_pause() {
     let storage = StorageThread::start().unwrap();
-    let log = Log::in_memory(storage.handle(), 4096, NodeId::new(1).unwrap());
+    let log = Log::in_memory(&OpenOptions::new(storage.handle(), 4096, NodeId::new(1).unwrap()));
     log.append([&b"x"[..]].into_iter(), 1, 1, None, 1).unwrap();
     let checkpoint = Checkpoint {
         paused: true,

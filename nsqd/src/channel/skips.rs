@@ -71,10 +71,10 @@ impl Skips {
         self.ranges.front().map_or(fan_out, |(from, _)| fan_out.min(*from))
     }
 
-    /// Everything up to `to` is gone.
+    /// Nothing is skipped, and what is behind `to` arrives now.
     pub(crate) fn clear(&mut self, to: u64) {
         self.ranges.clear();
-        self.seen = self.seen.max(to);
+        self.seen = to;
     }
 }
 

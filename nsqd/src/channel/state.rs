@@ -337,7 +337,12 @@ impl State {
 
     /// Drops everything up to `fan_out`, in flight and deferred included.
     pub(crate) fn empty(&mut self, fan_out: u64) {
-        let to = fan_out.max(self.cursor);
+        self.seek(fan_out.max(self.cursor));
+    }
+
+    /// Goes on at `to`: what is behind it in the log is delivered, again or not; what was in flight, requeued or deferred is
+    /// forgotten.
+    pub(crate) fn seek(&mut self, to: u64) {
         self.window = Window::new(to);
         self.cursor = to;
         self.requeued = VecDeque::new();

@@ -10,7 +10,7 @@ use super::{
     skips::Skips,
     state::{Counts, Parcel, Pending, State},
 };
-use crate::log::{Budget, Log, StorageThread};
+use crate::log::{Budget, Log, OpenOptions, StorageThread};
 
 const NOW: u64 = 1_795_208_882_084_263_724;
 const UNLIMITED: Budget = Budget { messages: u32::MAX, bytes: u32::MAX };
@@ -117,7 +117,7 @@ impl Pair {
                 }
             }
             Op::Restart => self.restart(),
-            Op::Release => self.log.release(|base, tail| self.state.needs(base, tail)),
+            Op::Release => self.log.release(0, |base, tail| self.state.needs(base, tail)),
         }
         self.compare();
     }
@@ -292,7 +292,7 @@ impl Pair {
 
 fn memory_log() -> (Arc<Log>, StorageThread) {
     let storage = StorageThread::start().unwrap();
-    (Log::in_memory(storage.handle(), 4096, NodeId::new(1).unwrap()), storage)
+    (Log::in_memory(&OpenOptions::new(storage.handle(), 4096, NodeId::new(1).unwrap())), storage)
 }
 
 proptest! {

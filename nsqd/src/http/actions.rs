@@ -8,7 +8,11 @@ use super::{
     parameters::Parameters,
     respond::{self, Refusal, Response},
 };
-use crate::nsqd::Nsqd;
+use crate::{
+    channel::Channel,
+    nsqd::Nsqd,
+    topic::{Position, Topic},
+};
 
 /// What can be done to a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,7 @@ pub(super) enum ChannelAction {
     Empty,
     Pause,
     Unpause,
+    Seek,
 }
 
 /// Does it. Pauses and deletions are in the metadata file before the answer.
@@ -76,9 +81,19 @@ pub(super) async fn on_channel(
     match action {
         ChannelAction::Create => {
             let (topic, name) = parameters.topic_and_channel_name(nsqd)?;
-            if topic.channel_or_create(&name).1 {
+            let from = parameters.get("from").map(|text| position("FROM", text)).transpose()?;
+            let (channel, is_new) = topic.channel_or_create(&name);
+            if is_new {
                 nsqd.topics.rewrite_soon();
+                if let Some(from) = from {
+                    seek("FROM", topic, channel, from).await?;
+                }
             }
+        }
+        ChannelAction::Seek => {
+            let (topic, channel) = parameters.channel(nsqd)?;
+            let to = parameters.get("to").ok_or_else(|| Refusal::bad("MISSING_ARG_TO"))?;
+            seek("TO", topic, channel, position("TO", to)?).await?;
         }
         ChannelAction::Delete => {
             let (topic, channel) = parameters.channel(nsqd)?;
@@ -100,4 +115,13 @@ pub(super) async fn on_channel(
         }
     }
     Ok(respond::empty())
+}
+
+fn position(name: &str, text: &[u8]) -> Result<Position, Refusal> {
+    let position = std::str::from_utf8(text).ok().and_then(Position::parse);
+    position.ok_or_else(|| Refusal::bad(&format!("INVALID_ARG_{name}")))
+}
+
+async fn seek(name: &str, topic: Arc<Topic>, channel: Arc<Channel>, to: Position) -> Result<(), Refusal> {
+    if topic.seek(channel, to).await { Ok(()) } else { Err(Refusal::bad(&format!("INVALID_ARG_{name}"))) }
 }

@@ -31,7 +31,7 @@ pub(super) enum Route {
     Channel(ChannelAction),
 }
 
-const ROUTES: [(&str, Route); 15] = [
+const ROUTES: [(&str, Route); 16] = [
     ("/ping", Route::Ping),
     ("/info", Route::Info),
     ("/pub", Route::Pub),
@@ -47,6 +47,7 @@ const ROUTES: [(&str, Route); 15] = [
     ("/channel/empty", Route::Channel(ChannelAction::Empty)),
     ("/channel/pause", Route::Channel(ChannelAction::Pause)),
     ("/channel/unpause", Route::Channel(ChannelAction::Unpause)),
+    ("/channel/seek", Route::Channel(ChannelAction::Seek)),
 ];
 
 impl Route {

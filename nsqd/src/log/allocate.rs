@@ -50,6 +50,11 @@ impl Log {
             if !matches!(appender.next, Next::Asked) {
                 return;
             }
+            let limit = self.limits.topic_bytes_max;
+            if limit != 0 && limit < self.bytes(&appender) + u64::from(bytes) {
+                appender.next = Next::None;
+                return;
+            }
             self.next_path(&mut appender)
         };
         let blank = self.create(path.as_deref(), bytes);
@@ -84,7 +89,8 @@ impl Log {
         }
         let needed = u32::try_from(needed).expect("checked above");
         let blank = match self.blank(appender, needed) {
-            Ok(blank) => blank,
+            Ok(Some(blank)) => blank,
+            Ok(None) => return Err(AppendError::TopicFull { limit: self.limits.topic_bytes_max }),
             Err(cause) => {
                 let place = match &self.place {
                     Place::Folder(path) => path.display().to_string(),
@@ -111,30 +117,58 @@ impl Log {
     }
 
     /// The cheapest memory of at least `needed` bytes: recycled, made ahead, or made now.
-    fn blank(&self, appender: &mut Appender, needed: u32) -> io::Result<Blank> {
+    ///
+    /// `None` if the topic has as many bytes as it may.
+    fn blank(&self, appender: &mut Appender, needed: u32) -> io::Result<Option<Blank>> {
         let fitting = |spare: &Arc<Segment>| needed <= spare.capacity() && Arc::strong_count(spare) == 1;
         if let Some(at) = appender.spares.iter().position(fitting) {
             let spare = appender.spares.swap_remove(at);
             // Nobody else can get at a spare, so that a count of one stays one.
             if let Some(blank) = Arc::try_unwrap(spare).ok().and_then(Blank::recycle) {
                 appender.populated = u32::MAX;
-                return Ok(blank);
+                return Ok(Some(blank));
             }
         }
         if matches!(&appender.next, Next::Ready(blank) if needed <= blank.capacity())
             && let Next::Ready(blank) = std::mem::replace(&mut appender.next, Next::None)
         {
             appender.populated = POPULATE_BYTES;
-            return Ok(blank);
+            return Ok(Some(blank));
         }
-        let bytes = self.next_capacity(appender, needed);
+        let room = self.room(appender, needed);
+        let bytes = self.next_capacity(appender, needed).min(room);
+        if bytes < needed {
+            return Ok(None);
+        }
         let path = self.next_path(appender);
         appender.populated = if bytes < POPULATE_BYTES { u32::MAX } else { 0 };
-        self.create(path.as_deref(), bytes).or_else(|error| {
+        let blank = self.create(path.as_deref(), bytes).or_else(|error| {
             // A nearly full disk may still take a smaller one.
-            let small = round_up(needed.max(FIRST_SEGMENT_BYTES.min(self.segment_bytes_max)));
+            let small = room.min(round_up(needed.max(FIRST_SEGMENT_BYTES.min(self.segment_bytes_max))));
             if small < bytes { self.create(path.as_deref(), small) } else { Err(error) }
-        })
+        });
+        blank.map(Some)
+    }
+
+    /// Bytes that the topic may still take on the disk, given that `needed` are. What is kept to be written to goes first.
+    fn room(&self, appender: &mut Appender, needed: u32) -> u32 {
+        let limit = self.limits.topic_bytes_max;
+        if limit == 0 || self.place == Place::Memory {
+            return u32::MAX;
+        }
+        if limit < self.bytes(appender) + u64::from(needed) {
+            for spare in appender.spares.drain(..) {
+                self.storage.remove(spare);
+            }
+            if let Next::Ready(blank) = std::mem::replace(&mut appender.next, Next::None)
+                && let Some(path) = blank.path()
+            {
+                // A file that stays is found to be empty, and removed, at the next start.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+        let room = limit.saturating_sub(self.bytes(appender)) / 4096 * 4096;
+        u32::try_from(room).unwrap_or(u32::MAX)
     }
 
     pub(super) fn next_path(&self, appender: &mut Appender) -> Option<PathBuf> {
@@ -147,7 +181,11 @@ impl Log {
     pub(super) fn next_capacity(&self, appender: &Appender, needed: u32) -> u32 {
         let live: u64 = self.segments.read().iter().map(|segment| u64::from(segment.capacity())).sum();
         let busy = appender.appended_bytes.min(u64::from(STEADY_SEGMENT_BYTES));
-        let wanted = (live / 2).max(busy).min(u64::from(SEGMENT_BYTES_MAX));
+        let mut wanted = (live / 2).max(busy).min(u64::from(SEGMENT_BYTES_MAX));
+        if self.limits.topic_bytes_max != 0 {
+            // A bounded log gives room back in pieces that matter.
+            wanted = wanted.min(self.limits.topic_bytes_max / 8);
+        }
         let wanted = u32::try_from(wanted).expect("the line above").next_power_of_two();
         round_up(wanted.max(FIRST_SEGMENT_BYTES).min(self.segment_bytes_max).max(needed))
     }
@@ -155,6 +193,7 @@ impl Log {
     /// A new file, or memory.
     pub(super) fn create(&self, path: Option<&Path>, bytes: u32) -> io::Result<Blank> {
         let Some(path) = path else { return Blank::anonymous(bytes) };
+        self.limits.check_free(path, bytes)?;
         let blank = Blank::create(path, bytes)?;
         self.syncs.note_new_file();
         Ok(blank)

@@ -46,8 +46,13 @@ impl Log {
     /// A file cannot be read or written: the log is as it was.
     pub fn compact(&self, now_unix_ns: u64, needed: impl Fn(u64, u64) -> Option<Vec<u64>>) -> io::Result<()> {
         let Place::Folder(folder) = self.place() else { return Ok(()) };
+        let kept_from = self.kept_from(now_unix_ns).unwrap_or(u64::MAX);
         let mut group: Vec<Candidate> = Vec::new();
         for segment in self.full_segments() {
+            if kept_from <= segment.base() {
+                // Whoever asks for retention may ask for all of it again.
+                break;
+            }
             let candidate = candidate(segment, now_unix_ns, &needed)?;
             let joins = candidate.as_ref().is_some_and(|candidate| fits(&group, candidate));
             if !joins {

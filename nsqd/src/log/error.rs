@@ -15,6 +15,14 @@ pub enum AppendError {
         /// Largest segment.
         limit: u32,
     },
+    /// The topic has as many bytes as it may.
+    #[error(
+        "the topic has all the bytes that --max-topic-bytes={limit} allows; publishing resumes when messages are consumed"
+    )]
+    TopicFull {
+        /// The limit.
+        limit: u64,
+    },
     /// The next segment cannot be allocated.
     #[error("no room for a segment in {place}; free disk space, publishing then resumes by itself")]
     NoRoom {

@@ -12,13 +12,14 @@ use std::{
 };
 
 use parking_lot::{Mutex, RwLock};
-use protocol::{IdGenerator, MESSAGE_FRAME_HEADER_BYTES, MessageHeader, MessageId, NodeId};
+use protocol::{IdGenerator, MESSAGE_FRAME_HEADER_BYTES, MessageHeader, MessageId};
 use tracing::error;
 
 use super::{
     allocate::segment_path,
     error::AppendError,
-    recovery::{Damage, DamageKind},
+    limits::{Kept, Limits},
+    recovery::{Damage, DamageKind, OpenOptions},
     segment::{Blank, SEGMENT_BYTES_MAX, Segment, Writer},
     storage::Storage,
     sync::Syncs,
@@ -50,6 +51,7 @@ pub struct Log {
     pub(super) me: Weak<Log>,
     pub(super) place: Place,
     pub(super) segment_bytes_max: u32,
+    pub(super) limits: Limits,
     pub(super) storage: Storage,
     pub(super) tail: AtomicU64,
     pub(super) appender: Mutex<Appender>,
@@ -95,13 +97,7 @@ pub(super) struct Found {
 }
 
 impl Log {
-    pub(super) fn new(
-        place: Place,
-        storage: Storage,
-        segment_bytes_max: u32,
-        node_id: NodeId,
-        found: Found,
-    ) -> Arc<Self> {
+    pub(super) fn new(place: Place, options: &OpenOptions, found: Found) -> Arc<Self> {
         let tail = found.segments.back().map_or(0, |segment| segment.tail());
         // An id that no generator issues comes from damage.
         let given = found.segments.iter().map(|segment| segment.highest_id()).filter(|id| id >> 63 == 0);
@@ -111,7 +107,7 @@ impl Log {
             0 => RandomState::new().hash_one(0) % FIRST_FILE_NUMBER_MAX,
             number => number,
         };
-        let mut ids = IdGenerator::new(node_id);
+        let mut ids = IdGenerator::new(options.node_id);
         ids.resume_after(last_id);
         let appender = Appender {
             writer: None,
@@ -129,8 +125,9 @@ impl Log {
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             place,
-            segment_bytes_max: segment_bytes_max.clamp(4096, SEGMENT_BYTES_MAX),
-            storage,
+            segment_bytes_max: options.segment_bytes_max.clamp(4096, SEGMENT_BYTES_MAX),
+            limits: options.limits,
+            storage: options.storage.clone(),
             tail: AtomicU64::new(tail),
             appender: Mutex::new(appender),
             read_failure: Mutex::new(None),
@@ -140,9 +137,10 @@ impl Log {
         })
     }
 
-    /// A log without files.
-    pub fn in_memory(storage: Storage, segment_bytes_max: u32, node_id: NodeId) -> Arc<Self> {
-        Self::new(Place::Memory, storage, segment_bytes_max, node_id, Found::default())
+    /// A log without files, and without limits.
+    pub fn in_memory(options: &OpenOptions) -> Arc<Self> {
+        let options = OpenOptions { limits: Limits::default(), ..options.clone() };
+        Self::new(Place::Memory, &options, Found::default())
     }
 
     /// Where its segments are.
@@ -270,6 +268,20 @@ impl Log {
         }
     }
 
+    /// Seq of the first message that was published at `unix_ns` or after it. Waits for the disk where segments are not in
+    /// memory; what cannot be read is passed over.
+    pub fn first_at(&self, unix_ns: i64) -> Option<u64> {
+        let segments: Vec<_> = self.segments.read().iter().cloned().collect();
+        let first = |segment: &Segment| segment.load().ok().and_then(|()| segment.first_at(i64::MIN));
+        let before =
+            segments.partition_point(|segment| first(segment).is_none_or(|(_, time)| time < unix_ns));
+        let within = segments.iter().skip(before.saturating_sub(1));
+        within
+            .filter(|segment| segment.load().is_ok())
+            .find_map(|segment| segment.first_at(unix_ns))
+            .map(|found| found.0)
+    }
+
     /// Messages in `from..to` whose deadline is after `now_unix_ns`.
     pub fn deferred_between(&self, from: u64, to: u64, now_unix_ns: u64) -> u64 {
         let segments = self.segments.read();
@@ -283,11 +295,15 @@ impl Log {
     /// restart it tells which seqs and ids were given out.
     ///
     /// `needed` is asked with the range of seqs of each other one. No lock of the log is held meanwhile: whoever
-    /// answers may hold one of its own under which it reads the log.
-    pub fn release(&self, mut needed: impl FnMut(u64, u64) -> bool) {
+    /// answers may hold one of its own under which it reads the log. What retention keeps stays too.
+    pub fn release(&self, now_unix_ns: u64, mut needed: impl FnMut(u64, u64) -> bool) {
         let mut ranges = self.ranges();
-        // Nothing is appended to the others any more: what is not needed now never will be.
-        ranges.pop();
+        if let Some(kept) = self.kept_from(now_unix_ns) {
+            ranges.retain(|(base, _)| *base < kept);
+        } else {
+            // Nothing is appended to the others any more: what is not needed now never will be.
+            ranges.pop();
+        }
         ranges.retain(|(base, tail)| !needed(*base, *tail));
         if ranges.is_empty() {
             return;
@@ -346,6 +362,35 @@ impl Log {
             self.storage.remove(Arc::clone(segment));
         }
         true
+    }
+
+    /// Base of the oldest segment that retention keeps. It never gives the last one away.
+    pub(super) fn kept_from(&self, now_unix_ns: u64) -> Option<u64> {
+        if !self.limits.retains() {
+            return None;
+        }
+        let segments = self.segments.read();
+        // The last message of a segment is not younger than the next segment.
+        let ends = segments.iter().skip(1).map(|segment| segment.created_unix_ns()).chain([now_unix_ns]);
+        let kept: Vec<_> = segments
+            .iter()
+            .zip(ends)
+            .map(|(segment, newest_unix_ns)| Kept {
+                base: segment.base(),
+                bytes: segment.capacity().into(),
+                newest_unix_ns,
+            })
+            .collect();
+        let last = segments.back()?.base();
+        Some(self.limits.keep_from(kept.into_iter(), now_unix_ns).unwrap_or(last))
+    }
+
+    /// Bytes that its segments, spares included, take.
+    pub(super) fn bytes(&self, appender: &Appender) -> u64 {
+        let ready = if let Next::Ready(blank) = &appender.next { blank.capacity() } else { 0 };
+        let spares: u64 = appender.spares.iter().map(|spare| u64::from(spare.capacity())).sum();
+        let held: u64 = self.segments.read().iter().map(|segment| u64::from(segment.capacity())).sum();
+        held + spares + u64::from(ready)
     }
 
     /// Bases and tails of all segments, rising.

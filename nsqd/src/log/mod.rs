@@ -8,6 +8,7 @@ mod segment;
 mod allocate;
 mod compaction;
 mod error;
+mod limits;
 mod recovery;
 mod storage;
 mod sync;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use self::{
     error::{AppendError, OpenError},
+    limits::Limits,
     log::{Log, Place},
     recovery::{Damage, DamageKind, OpenOptions},
     segment::{Budget, Check, Frame, Next, Run, Segment, SegmentError},

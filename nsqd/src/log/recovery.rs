@@ -12,6 +12,7 @@ use tracing::{error, warn};
 
 use super::{
     error::OpenError,
+    limits::Limits,
     log::{Found, Log, Place},
     segment::{Check, Opened, Segment, SegmentError, salvage},
     storage::Storage,
@@ -26,8 +27,17 @@ pub struct OpenOptions {
     pub segment_bytes_max: u32,
     /// Part of every message id.
     pub node_id: protocol::NodeId,
+    /// What it may keep and take.
+    pub limits: Limits,
     /// Which files are walked at once. What is read later is checked when it is read.
     pub check: Check,
+}
+
+impl OpenOptions {
+    /// Without limits, after an orderly stop.
+    pub fn new(storage: Storage, segment_bytes_max: u32, node_id: protocol::NodeId) -> Self {
+        Self { storage, segment_bytes_max, node_id, limits: Limits::default(), check: Check::Growing }
+    }
 }
 
 /// What cannot be read of a log. The rest is delivered.
@@ -72,7 +82,7 @@ impl Log {
         let segments = without_overlaps(segments, &mut damage)?;
         let place = Place::Folder(folder.to_owned());
         let found = Found { segments, file_number, damage };
-        Ok(Log::new(place, options.storage.clone(), options.segment_bytes_max, options.node_id, found))
+        Ok(Log::new(place, options, found))
     }
 }
 

@@ -43,6 +43,13 @@ pub struct Options {
     /// The working directory, unless given. Not yet known to exist.
     pub data_path: PathBuf,
     pub verify_data: bool,
+    /// 0 for no limit.
+    pub max_topic_bytes: u64,
+    pub min_free_bytes: u64,
+    /// 0 for none.
+    pub retention_bytes: u64,
+    /// Zero for none.
+    pub retention_age: Duration,
     pub mem_queue_size: u64,
     /// At least 1.
     pub max_bytes_per_file: u64,
@@ -135,6 +142,10 @@ impl Options {
             },
             data_path: data_path(r.text("data-path"))?,
             verify_data: r.boolean("verify-data"),
+            max_topic_bytes: r.int("max-topic-bytes", 0..=i64::MAX)?,
+            min_free_bytes: r.int("min-free-bytes", 0..=i64::MAX)?,
+            retention_bytes: r.int("retention-bytes", 0..=i64::MAX)?,
+            retention_age: r.duration("retention-age", Duration::ZERO)?,
             mem_queue_size: r.int("mem-queue-size", 0..=i64::MAX)?,
             max_bytes_per_file: r.int("max-bytes-per-file", 1..=i64::MAX)?,
             // As in NSQ, 0 means each, like 1.
@@ -265,6 +276,8 @@ mod tests {
         assert_eq!(options.http_address, Some(ListenAddress::Tcp("0.0.0.0:4151".to_owned())));
         assert_eq!(options.data_path, env::current_dir().unwrap());
         assert!(!options.verify_data);
+        assert_eq!((options.max_topic_bytes, options.min_free_bytes), (0, 16 << 20));
+        assert_eq!((options.retention_bytes, options.retention_age), (0, Duration::ZERO));
         assert_eq!(options.mem_queue_size, 10_000);
         assert_eq!(options.max_bytes_per_file, 104_857_600);
         assert_eq!(options.sync_every, 2500);
@@ -309,7 +322,10 @@ mod tests {
             ("--max-channel-consumers=-1", "--max-channel-consumers=-1: must be at least 0"),
             ("--broadcast-tcp-port=65536", "--broadcast-tcp-port=65536: must be at most 65535"),
             ("--broadcast-http-port=-1", "--broadcast-http-port=-1: must be at least 0"),
-            ("--pub-ack=quorum", "invalid value \"quorum\" for flag -pub-ack: must be write or sync"),
+            ("--max-topic-bytes=-1", "--max-topic-bytes=-1: must be at least 0"),
+            ("--min-free-bytes=-1", "--min-free-bytes=-1: must be at least 0"),
+            ("--retention-bytes=-1", "--retention-bytes=-1: must be at least 0"),
+            ("--retention-age=-1s", "--retention-age=-1s: must be at least 0s"),
             ("--node-id=1024", "--node-id must be [0,1024)"),
             ("--node-id=-1", "--node-id must be [0,1024)"),
             (

@@ -71,6 +71,29 @@ fn storage() -> Group {
             text("data-path", "", "directory of the queues, which must exist")
                 .argument("path")
                 .default_note("working directory"),
+            int(
+                "max-topic-bytes",
+                0,
+                "bytes of the files of one topic, beyond which publishes are refused; 0 for no limit",
+            )
+            .argument("bytes"),
+            int(
+                "min-free-bytes",
+                16 << 20,
+                "bytes of the file system that are left free: publishes are refused before",
+            )
+            .argument("bytes"),
+            int(
+                "retention-bytes",
+                0,
+                "keep consumed messages while a topic's files are not larger; 0 for no such limit",
+            )
+            .argument("bytes"),
+            duration(
+                "retention-age",
+                Duration::ZERO,
+                "keep consumed messages while they are not older; 0 for no such limit. Without either limit none are kept",
+            ),
             boolean("verify-data", false, "check all messages at the start, not only what may be damaged"),
             int(
                 "mem-queue-size",

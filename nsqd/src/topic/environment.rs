@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, sync::atomic::AtomicU64};
 
 use super::{commit::Commits, housekeeping::Housekeeping};
 use crate::{
-    log::{Check, Storage},
+    log::{Check, Limits, Storage},
     timers::Timers,
 };
 
@@ -16,6 +16,7 @@ pub(crate) struct Environment {
     pub(crate) housekeeping: Arc<Housekeeping>,
     pub(crate) data_path: PathBuf,
     pub(crate) segment_bytes_max: u32,
+    pub(crate) limits: Limits,
     pub(crate) node_id: protocol::NodeId,
     /// Messages after which a topic is synced, if the sync interval is not over before.
     pub(crate) sync_every: u64,

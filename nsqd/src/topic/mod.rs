@@ -5,10 +5,13 @@ mod environment;
 mod folder;
 mod housekeeping;
 mod metadata;
+mod position;
 mod publish_error;
+mod publishing;
 #[expect(clippy::module_inception, reason = "the noun of this folder")]
 mod topic;
 mod topics;
+mod upkeep;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +20,7 @@ pub(crate) use self::{
     commit::{Commits, Committed},
     environment::Environment,
     housekeeping::Housekeeping,
+    position::Position,
     publish_error::PublishError,
     topic::{Topic, TopicSnapshot},
     topics::Topics,

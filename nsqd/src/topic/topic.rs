@@ -1,11 +1,10 @@
 //! One topic.
 
 use std::{
-    collections::BTreeSet,
     path::PathBuf,
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering, fence},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -14,22 +13,14 @@ use protocol::{ChannelName, TopicName};
 use tracing::{error, info};
 
 use super::{
-    commit::{Committed, Waiters},
+    commit::Waiters,
     environment::Environment,
     folder::{Folder, TopicState},
-    publish_error::PublishError,
 };
 use crate::{
     channel::{self, Channel, Checkpoint, FanOut},
-    log::{Check, Log, OpenError, OpenOptions, SyncFailed},
+    log::{Check, Log, OpenError, OpenOptions},
 };
-
-/// From the message that makes a sync due to the sync: at full speed the next thousands are covered by it too. OK does
-/// not wait for it.
-const SYNC_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// Messages of a segment that are looked at for compaction, at most.
-const COMPACTED_MAX: usize = 1 << 16;
 
 /// What statistics show of a topic.
 #[derive(Debug)]
@@ -44,36 +35,36 @@ pub(crate) struct TopicSnapshot {
 /// A log, how far it has passed to the channels, and the channels.
 #[derive(Debug)]
 pub(crate) struct Topic {
-    me: Weak<Topic>,
-    name: TopicName,
-    environment: Arc<Environment>,
+    pub(super) me: Weak<Topic>,
+    pub(super) name: TopicName,
+    pub(super) environment: Arc<Environment>,
     /// `None` for an ephemeral topic.
-    folder: Option<Folder>,
-    log: Arc<Log>,
-    fan_out: Arc<FanOut>,
-    inner: RwLock<Inner>,
-    exiting: AtomicBool,
-    message_count: AtomicU64,
-    message_bytes: AtomicU64,
+    pub(super) folder: Option<Folder>,
+    pub(super) log: Arc<Log>,
+    pub(super) fan_out: Arc<FanOut>,
+    pub(super) inner: RwLock<Inner>,
+    pub(super) exiting: AtomicBool,
+    pub(super) message_count: AtomicU64,
+    pub(super) message_bytes: AtomicU64,
     /// Stands in the list of topics that want a sync and checkpoints.
     pub(super) is_dirty: AtomicBool,
     /// Stands in the list of topics with old segments.
     pub(super) is_watched: AtomicBool,
-    synced_tail: AtomicU64,
-    sync_asked: AtomicBool,
+    pub(super) synced_tail: AtomicU64,
+    pub(super) sync_asked: AtomicBool,
     /// Tail when a bounded topic last looked at what its channels hold.
-    settled_tail: AtomicU64,
+    pub(super) settled_tail: AtomicU64,
     /// What its state file says.
-    written: Mutex<Option<TopicState>>,
+    pub(super) written: Mutex<Option<TopicState>>,
     /// Publishers that wait for the disk.
-    waiters: Waiters,
+    pub(super) waiters: Waiters,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     /// Sorted by name.
-    channels: Vec<Arc<Channel>>,
-    paused: bool,
+    pub(super) channels: Vec<Arc<Channel>>,
+    pub(super) paused: bool,
 }
 
 impl Topic {
@@ -84,10 +75,7 @@ impl Topic {
     pub(super) fn open(name: TopicName, environment: Arc<Environment>) -> Result<Arc<Self>, OpenError> {
         let folder = (!name.is_ephemeral()).then(|| Folder::of(&environment.data_path, &name));
         let (log, written) = match &folder {
-            None => {
-                let (storage, bytes) = (environment.storage.clone(), environment.segment_bytes_max);
-                (Log::in_memory(storage, bytes, environment.node_id), None)
-            }
+            None => (Log::in_memory(&log_options(&environment)), None),
             Some(folder) => open_log(folder, &environment)?,
         };
         let first = log.ranges().first().map_or(0, |range| range.0);
@@ -165,205 +153,6 @@ impl Topic {
 
     pub(crate) fn is_exiting(&self) -> bool {
         self.exiting.load(Ordering::Acquire)
-    }
-
-    /// Publishes a batch, all or nothing, and returns its seqs, from and behind. `body_bytes` is the sum of the bodies'
-    /// sizes.
-    ///
-    /// # Errors
-    /// [`PublishError`]; nothing was stored.
-    pub(crate) fn publish<'a>(
-        &self,
-        bodies: impl Iterator<Item = &'a [u8]>,
-        messages: usize,
-        body_bytes: usize,
-        deadline_unix_ns: Option<u64>,
-        now_unix_ns: u64,
-    ) -> Result<(u64, u64), PublishError> {
-        if self.is_exiting() {
-            return Err(PublishError::Exiting);
-        }
-        let accepted = self.room_for(messages);
-        let mut seqs = (0, 0);
-        if accepted != 0 {
-            let now = i64::try_from(now_unix_ns).unwrap_or(i64::MAX);
-            let (bodies, accepted_bytes) = (bodies.take(accepted), body_bytes);
-            let tail = if accepted == messages {
-                self.log.append(bodies, messages, accepted_bytes, deadline_unix_ns, now)?
-            } else {
-                let kept: Vec<&[u8]> = bodies.collect();
-                let bytes = kept.iter().map(|body| body.len()).sum();
-                self.log.append(kept.into_iter(), accepted, bytes, deadline_unix_ns, now)?
-            };
-            // Pairs with the fence of a consumer that joins the line: it sees the message, or this sees the line.
-            fence(Ordering::SeqCst);
-            if self.fan_out.waiting.load(Ordering::Relaxed) != 0 {
-                self.wake_consumers();
-            }
-            self.note_publish(tail);
-            seqs = (tail - accepted as u64, tail);
-        }
-        self.message_count.fetch_add(messages as u64, Ordering::Relaxed);
-        self.message_bytes.fetch_add(body_bytes as u64, Ordering::Relaxed);
-        Ok(seqs)
-    }
-
-    /// What to wait for until the messages `from..to`, just published, are on the disk; `None` if their publisher is not
-    /// to wait, which is so with `--pub-ack=write` and for what never gets there.
-    pub(crate) fn commit(&self, from: u64, to: u64) -> Option<Committed> {
-        let commits = self.environment.commits.as_ref()?;
-        self.folder.as_ref()?;
-        Some(commits.ask(self.me.upgrade()?, from, to))
-    }
-
-    pub(super) fn waiters(&self) -> &Waiters {
-        &self.waiters
-    }
-
-    /// See [`Log::is_durable`].
-    pub(super) fn is_durable(&self, from: u64, to: u64) -> Result<(), SyncFailed> {
-        self.log.is_durable(from, to)
-    }
-
-    /// How many of so many messages an ephemeral topic keeps: beyond its bound the newest are dropped, as in NSQ.
-    fn room_for(&self, messages: usize) -> usize {
-        if self.folder.is_some() {
-            return messages;
-        }
-        let Some(held) = self.fan_out.held() else { return messages };
-        let depth = self.log.tail().saturating_sub(held);
-        let room = self.environment.ephemeral_depth_max.saturating_sub(depth);
-        messages.min(usize::try_from(room).unwrap_or(usize::MAX))
-    }
-
-    fn wake_consumers(&self) {
-        for channel in &self.inner.read().channels {
-            channel.wake_first();
-        }
-    }
-
-    #[inline]
-    fn note_publish(&self, tail: u64) {
-        self.note_change();
-        if self.folder.is_some() {
-            let unsynced = tail - self.synced_tail.load(Ordering::Relaxed).min(tail);
-            if self.environment.sync_every <= unsynced && !self.sync_asked.load(Ordering::Relaxed) {
-                self.ask_for_sync();
-            }
-        } else if self.settled_tail.load(Ordering::Relaxed) + self.environment.ephemeral_depth_max < tail {
-            self.settled_tail.store(tail, Ordering::Relaxed);
-            self.settle();
-        }
-    }
-
-    /// Has syncs and checkpoints made within the sync interval.
-    #[inline]
-    pub(crate) fn note_change(&self) {
-        if !self.is_dirty.load(Ordering::Relaxed)
-            && let Some(me) = self.me.upgrade()
-        {
-            self.environment.housekeeping.note(me);
-        }
-    }
-
-    #[cold]
-    fn ask_for_sync(&self) {
-        let Some(me) = self.me.upgrade() else { return };
-        if !self.sync_asked.swap(true, Ordering::Relaxed) {
-            let asked = self.environment.storage.run_after(SYNC_PAUSE, move || {
-                me.sync_log();
-                me.sync_asked.store(false, Ordering::Relaxed);
-            });
-            if !asked {
-                self.sync_asked.store(false, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// On the storage thread: waits until what was published is on the disk.
-    pub(super) fn sync_log(&self) {
-        let tail = self.log.tail();
-        if let Err(cause) = self.log.sync() {
-            error!(topic = %self.name, %cause, "sync failed; the segment takes no more messages, see /ping");
-        }
-        self.synced_tail.store(tail, Ordering::Relaxed);
-    }
-
-    /// Like [`Topic::sync_log`], after something else has brought it to the disk.
-    pub(super) fn note_synced(&self, tail: u64) {
-        self.synced_tail.store(tail, Ordering::Relaxed);
-        self.log.note_synced(tail);
-    }
-
-    #[cfg(test)]
-    pub(super) fn log(&self) -> &Log {
-        &self.log
-    }
-
-    pub(super) fn tail(&self) -> u64 {
-        self.log.tail()
-    }
-
-    /// Lets bounded channels drop what is too much, and gives segments back.
-    pub(super) fn settle(&self) {
-        self.inner.read().channels.iter().for_each(|channel| channel.settle());
-        self.release();
-    }
-
-    /// Gives segments back that no channel needs.
-    pub(crate) fn release(&self) {
-        let channels = self.inner.read().channels.clone();
-        let fan_out = self.fan_out.get(&self.log);
-        self.log.release(|base, tail| {
-            // Beyond the fan-out a message waits for channels to come; below it, for those that are there.
-            fan_out < tail || channels.iter().any(|channel| channel.needs(base, tail))
-        });
-    }
-
-    /// Whether it has more than the segment that is written to.
-    pub(super) fn has_old_segments(&self) -> bool {
-        !self.is_exiting() && 1 < self.log.segments()
-    }
-
-    /// On the storage thread: gives the room back that old segments take for a few messages.
-    pub(super) fn compact(&self, now_unix_ns: u64) {
-        if self.is_exiting() {
-            return;
-        }
-        let fan_out = self.fan_out.get(&self.log);
-        let channels = self.inner.read().channels.clone();
-        let needed = |base, tail| {
-            let mut all = BTreeSet::new();
-            for channel in (tail <= fan_out).then_some(&channels)? {
-                all.extend(channel.outstanding(base, tail, COMPACTED_MAX)?);
-            }
-            (all.len() <= COMPACTED_MAX).then(|| all.into_iter().collect())
-        };
-        if let Err(cause) = self.log.compact(now_unix_ns, needed) {
-            error!(topic = %self.name, %cause, "cannot compact old segments; it is tried again");
-        }
-    }
-
-    /// On the storage thread: writes what changed of its channels and of itself.
-    pub(super) fn save(&self, sync: bool) {
-        if self.is_exiting() {
-            return;
-        }
-        for channel in self.inner.read().channels.clone() {
-            if let Err(cause) = channel.save(sync) {
-                let channel = channel.name();
-                error!(topic = %self.name, %channel, %cause, "cannot write a checkpoint; it is tried again");
-                self.note_change();
-            }
-        }
-    }
-
-    /// Writes one channel's checkpoint now, so that a killed process remembers it.
-    pub(crate) fn save_channel(&self, channel: &Channel) {
-        if let Err(cause) = channel.save(false) {
-            error!(topic = %self.name, channel = %channel.name(), %cause, "cannot write a channel's checkpoint; it is tried again");
-            self.note_change();
-        }
     }
 
     /// The channel of this name, made if it is not there. `true` if it was made.
@@ -527,13 +316,7 @@ impl Topic {
 
 fn open_log(folder: &Folder, environment: &Environment) -> Result<(Arc<Log>, Option<TopicState>), OpenError> {
     folder.create().map_err(|cause| OpenError::Io { path: folder.path().to_owned(), cause })?;
-    let options = OpenOptions {
-        storage: environment.storage.clone(),
-        segment_bytes_max: environment.segment_bytes_max,
-        node_id: environment.node_id,
-        check: environment.check,
-    };
-    let log = Log::open(folder.path(), &options)?;
+    let log = Log::open(folder.path(), &log_options(environment))?;
     let state = folder.read_state();
     log.advance_to(state.map_or(0, |state| state.tail));
     Ok((log, state))
@@ -552,4 +335,14 @@ fn read_checkpoint(path: &std::path::Path) -> std::io::Result<Option<Checkpoint>
         );
     }
     Ok(checkpoint)
+}
+
+fn log_options(environment: &Environment) -> OpenOptions {
+    OpenOptions {
+        storage: environment.storage.clone(),
+        segment_bytes_max: environment.segment_bytes_max,
+        node_id: environment.node_id,
+        limits: environment.limits,
+        check: environment.check,
+    }
 }

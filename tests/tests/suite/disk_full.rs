@@ -27,6 +27,12 @@ impl SmallDisk {
     fn path(&self) -> &Path {
         self.0.path()
     }
+
+    fn free_bytes(&self) -> u64 {
+        let output = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(self.path()).output();
+        let text = String::from_utf8(output.expect("stat can be run").stdout).expect("numbers");
+        text.split_whitespace().map(|number| number.parse::<u64>().expect("a number")).product()
+    }
 }
 
 impl Drop for SmallDisk {
@@ -42,9 +48,15 @@ async fn a_full_disk_refuses_publishes_loses_nothing_and_heals() {
     if !tests::ours_only("NSQ acknowledges what it then drops") {
         return;
     }
-    let Some(disk) = SmallDisk::mount() else { return };
+    for reserve in [0, 1_000_000] {
+        let Some(disk) = SmallDisk::mount() else { return };
+        fills_and_heals(&disk, reserve).await;
+    }
+}
+
+async fn fills_and_heals(disk: &SmallDisk, reserve: u64) {
     let data_path = format!("--data-path={}", disk.path().display());
-    let nsqd = Nsqd::start_with(&[&data_path]).await;
+    let nsqd = Nsqd::start_with(&[&data_path, &format!("--min-free-bytes={reserve}")]).await;
     nsqd.create_channel("t", "c").await;
     let mut acknowledged: u64 = 0;
     let body = vec![b'x'; 10_000];
@@ -66,6 +78,7 @@ async fn a_full_disk_refuses_publishes_loses_nothing_and_heals() {
     assert_eq!(refused.status, 503);
     assert!(refused.message().contains("no room"), "{}", refused.message());
     assert!(100 < acknowledged, "only {acknowledged} messages fitted");
+    assert!(reserve <= disk.free_bytes(), "{} bytes are left of the reserve", disk.free_bytes());
 
     let mut producer = nsqd.connect().await;
     producer.send([b"PUB t\n".as_slice(), &10_000_u32.to_be_bytes(), &body].concat()).await;

@@ -1,5 +1,6 @@
 //! What users of nsqd can see, a file a behaviour, on the real binary over real sockets.
 
+mod bounded_disk;
 mod deferred;
 mod disk_full;
 mod ephemeral;
@@ -17,5 +18,6 @@ mod pub_ack;
 mod publish_consume;
 mod requeue_timeout_touch;
 mod restart;
+mod seek;
 mod several_consumers;
 mod stats;

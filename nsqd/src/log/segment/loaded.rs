@@ -216,6 +216,22 @@ impl Loaded {
         Frame::split(frame).expect("a published frame is whole").0.id()
     }
 
+    /// Seq and time of the first message that was published at `unix_ns` or after it.
+    pub(super) fn first_at(&self, unix_ns: i64) -> Option<(u64, i64)> {
+        let time = |index: u32| {
+            let start = self.region.slot(index).offset();
+            Frame::split(self.region.bytes(start, self.frame_end(index)))
+                .map(|(frame, _)| frame.timestamp_ns())
+        };
+        let is_late =
+            |(seq, index): (u64, u32)| Some((seq, time(index)?)).filter(|(_, time)| unix_ns <= *time);
+        if let Some(places) = &self.places {
+            return places.iter().find_map(|(delta, index)| is_late((self.base + u64::from(*delta), *index)));
+        }
+        self.whole_between(self.base, u64::MAX)
+            .find_map(|index| is_late((self.base + u64::from(index), index)))
+    }
+
     /// Id of the last message of a segment without damage; 0 if there is none.
     pub(super) fn last_id(&self) -> u64 {
         let last = self.region.published().count.checked_sub(1);

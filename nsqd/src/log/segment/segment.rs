@@ -323,6 +323,11 @@ impl Segment {
         self.loaded.get()?.find(id)
     }
 
+    /// Seq and time of the first message that was published at `unix_ns` or after it, if it is in memory.
+    pub(crate) fn first_at(&self, unix_ns: i64) -> Option<(u64, i64)> {
+        self.loaded.get()?.first_at(unix_ns)
+    }
+
     /// Faults pages in ahead of the writer, slots included.
     pub fn populate_write(&self, offset: u32, bytes: u32) {
         let Some(Loaded { region, .. }) = self.loaded.get() else { return };

@@ -57,7 +57,7 @@ proptest! {
         prop_assert_eq!(&read(&log, &kept), &before);
         let left: BTreeSet<u64> = kept.range(consumed..).copied().collect();
         log.compact(LATER, needed(&left)).unwrap();
-        log.release(|base, tail| left.range(base..tail).next().is_some());
+        log.release(LATER, |base, tail| left.range(base..tail).next().is_some());
         let before = read(&log, &left);
         prop_assert_eq!(before.len(), left.len());
         log.close();
@@ -80,7 +80,7 @@ fn a_few_messages_do_not_keep_their_segments() {
     let kept: BTreeSet<u64> = (0..3000).step_by(150).collect();
     let before = bytes(folder.path());
     log.compact(LATER, needed(&kept)).unwrap();
-    log.release(|base, tail| kept.range(base..tail).next().is_some());
+    log.release(LATER, |base, tail| kept.range(base..tail).next().is_some());
     assert_eq!(read(&log, &kept).len(), 20);
     log.close();
     drop(log);
@@ -104,7 +104,7 @@ fn an_interrupted_compaction_is_finished_by_the_next_start() {
         fs::copy(&path, old.path().join(path.file_name().unwrap())).unwrap();
     }
     log.compact(LATER, needed(&kept)).unwrap();
-    log.release(|base, tail| kept.range(base..tail).next().is_some());
+    log.release(LATER, |base, tail| kept.range(base..tail).next().is_some());
     log.close();
     drop(log);
     settle(&mut storage);
@@ -119,7 +119,7 @@ fn an_interrupted_compaction_is_finished_by_the_next_start() {
     let log = open(folder.path(), &storage.handle(), SEGMENT_BYTES, true);
     assert_eq!(log.take_damage(), []);
     assert_eq!(read(&log, &kept), expected);
-    log.release(|base, tail| kept.range(base..tail).next().is_some());
+    log.release(LATER, |base, tail| kept.range(base..tail).next().is_some());
     log.close();
     drop(log);
     settle(&mut storage);

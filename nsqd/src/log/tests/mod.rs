@@ -30,7 +30,7 @@ fn node() -> NodeId {
 
 fn open(folder: &Path, storage: &Storage, segment_bytes_max: u32, verify: bool) -> Arc<Log> {
     let check = if verify { Check::All } else { Check::Growing };
-    let options = OpenOptions { storage: storage.clone(), segment_bytes_max, node_id: node(), check };
+    let options = OpenOptions { check, ..OpenOptions::new(storage.clone(), segment_bytes_max, node()) };
     Log::open(folder, &options).unwrap()
 }
 

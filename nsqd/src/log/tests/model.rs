@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{NOW, Read, append, node, open, read_all};
-use crate::log::{Budget, Log, Next, Run, StorageThread};
+use crate::log::{Budget, Log, Next, OpenOptions, Run, StorageThread};
 
 const SEGMENT_BYTES_MAX: u32 = 4096;
 
@@ -105,7 +105,7 @@ impl Pair<'_> {
 
     fn release(&mut self, needs: impl Fn(u64) -> bool) {
         let before = self.log.ranges();
-        self.log.release(|base, _| needs(base));
+        self.log.release(0, |base, _| needs(base));
         let after = self.log.ranges();
         let last = before.last().map(|range| range.0);
         let expected: Vec<_> =
@@ -191,7 +191,7 @@ fn check(on_files: bool, ops: Vec<Op>) {
     let folder = folder.as_ref().map(tempfile::TempDir::path);
     let log = match folder {
         Some(folder) => open(folder, &storage.handle(), SEGMENT_BYTES_MAX, true),
-        None => Log::in_memory(storage.handle(), SEGMENT_BYTES_MAX, node()),
+        None => Log::in_memory(&OpenOptions::new(storage.handle(), SEGMENT_BYTES_MAX, node())),
     };
     let (published, needed, held) = (Vec::new(), Vec::new(), Vec::new());
     let mut pair = Pair { log, folder, storage: Some(storage), now: NOW, published, tail: 0, needed, held };
@@ -241,7 +241,7 @@ fn consumed_files_are_used_again() {
     let first = numbers().min().unwrap();
     for seq in 1..2000 {
         assert_eq!(append(&log, &[body(seq, 100)], None, NOW), seq + 1);
-        log.release(|_, _| false);
+        log.release(0, |_, _| false);
     }
     assert_eq!(held.bytes(), bytes);
     let made = numbers().max().unwrap() - first + 1;
@@ -259,7 +259,7 @@ fn ids_rise_after_everything_was_released_and_the_clock_set_back() {
     let mut last = protocol::MessageId::from_u64(0);
     for round in 0..6 {
         let log = open(folder.path(), &storage.handle(), SEGMENT_BYTES_MAX, false);
-        log.release(|_, _| false);
+        log.release(0, |_, _| false);
         if round != 3 {
             let tail = append(&log, &[body(round, 10)], None, NOW - round.cast_signed() * 60_000_000_000);
             let segment = log.segment_at(tail - 1).unwrap();
@@ -267,7 +267,7 @@ fn ids_rise_after_everything_was_released_and_the_clock_set_back() {
             assert!(last < id, "round {round}: {last:?} < {id:?}");
             last = id;
         }
-        log.release(|_, _| false);
+        log.release(0, |_, _| false);
         if round != 1 {
             log.close();
         }

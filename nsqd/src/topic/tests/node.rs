@@ -11,7 +11,7 @@ use protocol::{ChannelName, NodeId, TopicName};
 
 use super::book::Book;
 use crate::{
-    log::{Budget, Check, Next, StorageThread},
+    log::{Budget, Check, Limits, Next, StorageThread},
     timers::Timers,
     topic::{Environment, Housekeeping, Topic, Topics},
 };
@@ -50,6 +50,7 @@ impl Node {
             node_id: NodeId::new(7).unwrap(),
             sync_every: u64::MAX,
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
+            limits: Limits::default(),
             check,
             commits: None,
             numbers: AtomicU64::new(0),
