@@ -3,6 +3,7 @@
 mod run;
 
 mod listen;
+mod nsq1;
 mod nsqd;
 pub mod options;
 mod workers;

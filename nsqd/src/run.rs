@@ -18,6 +18,7 @@ use crate::{
     http,
     listen::{self, Accepted, Listener},
     log::{Check, Limits, StorageThread},
+    nsq1,
     nsqd::Nsqd,
     options::Start,
     tcp,
@@ -55,12 +56,13 @@ impl Daemon {
         let instantiate = |cause: String| format!("failed to instantiate nsqd - {cause}");
         let options = &start.options;
         let lock = lock(&options.data_path).map_err(instantiate)?;
-        refuse_nsq_queues(&options.data_path).map_err(instantiate)?;
         info!("{}", daemon::version::line("nsqd"));
         info!("ID: {}", options.node_id);
         let node_id = NodeId::new(options.node_id.into()).map_err(|error| instantiate(error.to_string()))?;
         let tcp = Listener::bind(&options.tcp_address).map_err(instantiate)?;
         let http = options.http_address.as_ref().map(Listener::bind).transpose().map_err(instantiate)?;
+        let segment_bytes_max = u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX);
+        nsq1::import(&options.data_path, segment_bytes_max, options.max_msg_size).map_err(instantiate)?;
         let storage = StorageThread::start().map_err(|error| instantiate(error.to_string()))?;
         let commits = options.sync_before_ok.then(|| Commits::start(options.data_path.clone()));
         let commits = commits.transpose().map_err(|error| instantiate(error.to_string()))?;
@@ -72,7 +74,7 @@ impl Daemon {
             storage: handle,
             timers: Arc::clone(&timers),
             data_path,
-            segment_bytes_max: u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX),
+            segment_bytes_max,
             limits: Limits {
                 retention_bytes: options.retention_bytes,
                 retention_age: options.retention_age,
@@ -237,28 +239,6 @@ fn lock(data_path: &Path) -> Result<File, Failure> {
     Ok(folder)
 }
 
-/// Messages in the disk queues of NSQ 1.x are not read yet: to start beside them would be to forget them silently.
-fn refuse_nsq_queues(data_path: &Path) -> Result<(), Failure> {
-    let path = data_path.display();
-    let entries = std::fs::read_dir(data_path)
-        .map_err(|error| format!("cannot read {path}: {}", listen::cause(&error)))?;
-    let is_queue = |entry: &std::fs::DirEntry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.contains(".diskqueue.")
-            && name.ends_with(".dat")
-            && entry.file_type().is_ok_and(|kind| kind.is_file())
-    };
-    let files = entries.flatten().filter(is_queue).count();
-    if files == 0 {
-        return Ok(());
-    }
-    Err(format!(
-        "{path} holds {files} disk queue files of NSQ 1.x, which this version cannot read yet; drain them with NSQ, or move \
-         them away; nothing was changed"
-    ))
-}
-
 /// A file that is there while the data path is as an orderly stop left it.
 struct CleanMark;
 
@@ -286,22 +266,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Protects: the messages of somebody who swaps the binary. They are not silently left behind.
-    #[test]
-    fn a_data_path_with_queues_of_nsq_is_refused() {
-        let data_path = tempfile::tempdir().unwrap();
-        assert_eq!(refuse_nsq_queues(data_path.path()), Ok(()));
-        // A topic may have such a name; its folder is not a queue.
-        std::fs::create_dir(data_path.path().join("t.diskqueue.000000.dat")).unwrap();
-        std::fs::write(data_path.path().join("nsqd.dat"), "{}").unwrap();
-        assert_eq!(refuse_nsq_queues(data_path.path()), Ok(()));
-        std::fs::write(data_path.path().join("t:c.diskqueue.000000.dat"), "x").unwrap();
-        assert!(refuse_nsq_queues(data_path.path()).unwrap_err().contains("holds 1 disk queue files"));
-    }
 }

@@ -101,6 +101,14 @@ impl Nsqd {
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Starts another nsqd on the same data path that ends before it serves, since faults make it.
+    pub async fn fails_to_start_with_faults(&self, faults: &str) -> ExitStatus {
+        let mut command = tokio::process::Command::new(program());
+        command.args(own_flags(self.data.path())).env("NSQD_FAULT", faults).kill_on_drop(true);
+        command.stderr(std::process::Stdio::null());
+        within("the end of a failing nsqd", command.status()).await.expect("nsqd can be run")
+    }
+
     /// An orderly stop and a start on the same data path.
     #[must_use]
     pub async fn restart(mut self) -> Self {

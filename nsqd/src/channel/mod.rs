@@ -18,4 +18,5 @@ pub(crate) use self::{
     checkpoint::{Checkpoint, write_atomically},
     fan_out::FanOut,
     state::{Parcel, Pending},
+    window::Window,
 };

@@ -11,6 +11,7 @@ mod error;
 mod limits;
 mod recovery;
 mod storage;
+mod stored;
 mod sync;
 
 #[cfg(test)]
@@ -24,4 +25,8 @@ pub use self::{
     segment::{Budget, Check, Frame, Next, Run, Segment, SegmentError},
     storage::{Storage, StorageThread},
     sync::SyncFailed,
+};
+pub(crate) use self::{
+    segment::salvage::is_bad_block,
+    stored::{Stored, StoredWriter},
 };

@@ -244,10 +244,13 @@ impl Subscription {
     }
 }
 
-/// A copy of a frame that tells the number of this delivery.
+/// A copy of a frame that tells the number of this delivery. What is stored is the number of the first one, which is not
+/// 1 where deliveries were made elsewhere before.
 fn put_frame(output: &mut Output, frame: &[u8], attempts: u16) {
     let out = output.small();
     let at = out.len() + ATTEMPTS_OFFSET;
     out.extend_from_slice(frame);
+    let first = u16::from_be_bytes([out[at], out[at + 1]]);
+    let attempts = first.saturating_add(attempts.saturating_sub(1));
     out[at..at + 2].copy_from_slice(&attempts.to_be_bytes());
 }

@@ -26,29 +26,29 @@ const PAUSED: u64 = 1;
 
 /// What is kept of a topic besides its messages and channels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct TopicState {
-    pub(super) paused: bool,
+pub(crate) struct TopicState {
+    pub(crate) paused: bool,
     /// Where its fan-out stood; of use only while it is paused or has no channel.
-    pub(super) held: u64,
+    pub(crate) held: u64,
     /// No seq below this is given out again.
-    pub(super) tail: u64,
+    pub(crate) tail: u64,
 }
 
 /// A topic's folder: `<topic>.topic/` with segments, `<channel>.channel` files, and `topic.state`.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub(super) fn of(data_path: &Path, topic: &TopicName) -> Self {
+    pub(crate) fn of(data_path: &Path, topic: &TopicName) -> Self {
         Self(data_path.join(format!("{topic}.{TOPIC_SUFFIX}")))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
     /// Makes the folder if it is not there.
-    pub(super) fn create(&self) -> io::Result<()> {
+    pub(crate) fn create(&self) -> io::Result<()> {
         fault::at("folder-create")?;
         match fs::create_dir(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -56,12 +56,12 @@ impl Folder {
         }
     }
 
-    pub(super) fn channel_file(&self, channel: &ChannelName) -> PathBuf {
+    pub(crate) fn channel_file(&self, channel: &ChannelName) -> PathBuf {
         self.0.join(format!("{channel}.{CHANNEL_SUFFIX}"))
     }
 
     /// The channels that have a file, and the file.
-    pub(super) fn channels(&self) -> io::Result<Vec<(ChannelName, PathBuf)>> {
+    pub(crate) fn channels(&self) -> io::Result<Vec<(ChannelName, PathBuf)>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let path = entry?.path();
@@ -74,7 +74,7 @@ impl Folder {
     }
 
     /// `None` if there is none, or it is damaged.
-    pub(super) fn read_state(&self) -> Option<TopicState> {
+    pub(crate) fn read_state(&self) -> Option<TopicState> {
         let bytes = fs::read(self.0.join(STATE_FILE)).ok()?;
         let (checked, crc) = bytes.split_last_chunk()?;
         if u64::from_le_bytes(*crc) != u64::from(crc32c(checked)) {
@@ -86,7 +86,7 @@ impl Folder {
         Some(TopicState { paused: flags & PAUSED != 0, held, tail })
     }
 
-    pub(super) fn write_state(&self, state: TopicState, sync: bool) -> io::Result<()> {
+    pub(crate) fn write_state(&self, state: TopicState, sync: bool) -> io::Result<()> {
         let flags = if state.paused { PAUSED } else { 0 };
         let words = [MAGIC, VERSION, flags, state.held, state.tail];
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -96,7 +96,7 @@ impl Folder {
     }
 
     /// Takes the folder out of use, in one step, and returns where it is now, to be removed at leisure.
-    pub(super) fn condemn(&self) -> io::Result<Option<PathBuf>> {
+    pub(crate) fn condemn(&self) -> io::Result<Option<PathBuf>> {
         let base = self.0.file_stem().unwrap_or_default();
         let condemned = (0..u32::MAX)
             .map(|number| {

@@ -6,41 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::channel::write_atomically;
 
-/// Name of the file in the data path.
-pub(super) const FILE: &str = "nsqd.dat";
-
 /// The document. Unknown keys are ignored, absent and `null` lists are empty.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
     #[serde(default)]
-    pub(super) topics: Option<Vec<TopicEntry>>,
+    pub(crate) topics: Option<Vec<TopicEntry>>,
     #[serde(default)]
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct TopicEntry {
-    pub(super) name: String,
+pub(crate) struct TopicEntry {
+    pub(crate) name: String,
     #[serde(default)]
-    pub(super) paused: bool,
+    pub(crate) paused: bool,
     #[serde(default)]
-    pub(super) channels: Option<Vec<ChannelEntry>>,
+    pub(crate) channels: Option<Vec<ChannelEntry>>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct ChannelEntry {
-    pub(super) name: String,
+pub(crate) struct ChannelEntry {
+    pub(crate) name: String,
     #[serde(default)]
-    pub(super) paused: bool,
+    pub(crate) paused: bool,
 }
 
 impl Metadata {
+    /// Name of the file in the data path.
+    pub(crate) const FILE: &str = "nsqd.dat";
+
     /// Reads the file; an absent one is an empty list.
     ///
     /// # Errors
     /// The text of NSQ's start error: the file cannot be read, or is not such a document.
-    pub(super) fn read(data_path: &Path) -> Result<Self, String> {
-        let path = data_path.join(FILE);
+    pub(crate) fn read(data_path: &Path) -> Result<Self, String> {
+        let path = data_path.join(Self::FILE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -52,9 +52,9 @@ impl Metadata {
     }
 
     /// Replaces the file, synced.
-    pub(super) fn write(&self, data_path: &Path) -> std::io::Result<()> {
+    pub(crate) fn write(&self, data_path: &Path) -> std::io::Result<()> {
         let bytes = serde_json::to_vec(self)?;
-        write_atomically(&data_path.join(FILE), &bytes, true)
+        write_atomically(&data_path.join(Self::FILE), &bytes, true)
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
         let data_path = tempfile::tempdir().unwrap();
         assert!(Metadata::read(data_path.path()).unwrap().topics.is_none());
         let check = |text: &str| {
-            std::fs::write(data_path.path().join(FILE), text).unwrap();
+            std::fs::write(data_path.path().join(Metadata::FILE), text).unwrap();
             Metadata::read(data_path.path()).map(|metadata| metadata.topics.map_or(0, |topics| topics.len()))
         };
         assert_eq!(

@@ -19,7 +19,9 @@ mod tests;
 pub(crate) use self::{
     commit::{Commits, Committed},
     environment::Environment,
+    folder::{Folder, TopicState},
     housekeeping::Housekeeping,
+    metadata::Metadata,
     position::Position,
     publish_error::PublishError,
     topic::{Topic, TopicSnapshot},

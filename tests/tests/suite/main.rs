@@ -11,6 +11,7 @@ mod http_api;
 mod http_names;
 mod http_publish;
 mod identify;
+mod import;
 mod pause_empty_delete;
 mod protocol_errors;
 mod protocol_errors_subscribed;
