@@ -2,9 +2,11 @@
 
 mod run;
 
+pub mod data_path;
 mod listen;
 mod nsq1;
 mod nsqd;
+pub mod offline;
 pub mod options;
 mod workers;
 

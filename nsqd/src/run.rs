@@ -9,13 +9,12 @@ use std::{
 };
 
 use protocol::NodeId;
-use rustix::fs::{FlockOperation, flock};
 use tokio::runtime::Builder;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    http,
+    data_path, http,
     listen::{self, Accepted, Listener},
     log::{Check, Limits, StorageThread},
     nsq1,
@@ -55,7 +54,7 @@ impl Daemon {
     fn start(start: Start, hostname: String) -> Result<Self, Failure> {
         let instantiate = |cause: String| format!("failed to instantiate nsqd - {cause}");
         let options = &start.options;
-        let lock = lock(&options.data_path).map_err(instantiate)?;
+        let lock = data_path::lock(&options.data_path).map_err(instantiate)?;
         info!("{}", daemon::version::line("nsqd"));
         info!("ID: {}", options.node_id);
         let node_id = NodeId::new(options.node_id.into()).map_err(|error| instantiate(error.to_string()))?;
@@ -222,21 +221,6 @@ fn check(verify_data: bool, was_clean: bool) -> Check {
             Check::Unsynced
         }
     }
-}
-
-/// Locks the folder itself, as NSQ does, so that neither opens what the other uses.
-fn lock(data_path: &Path) -> Result<File, Failure> {
-    let path = data_path.display();
-    let folder = File::open(data_path)
-        .map_err(|error| format!("failed to lock data-path: open {path}: {}", listen::cause(&error)))?;
-    if !folder.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err(format!("failed to lock data-path: {path} is not a directory"));
-    }
-    flock(&folder, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-        let cause = listen::cause(&error.into());
-        format!("failed to lock data-path: cannot flock directory {path} - {cause} (possibly in use by another instance of nsqd)")
-    })?;
-    Ok(folder)
 }
 
 /// A file that is there while the data path is as an orderly stop left it.

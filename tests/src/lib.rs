@@ -31,7 +31,7 @@ mod process;
 pub use client::{Client, Message, Received};
 pub use deadline::{DEADLINE, SILENCE, within};
 pub use http::{HttpConnection, Response};
-pub use nsqd::{Nsqd, Stats};
+pub use nsqd::{Nsqd, Stats, tool};
 
 /// Whether the binary under test is NSQ's own nsqd.
 pub fn is_reference() -> bool {

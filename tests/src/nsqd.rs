@@ -42,6 +42,25 @@ impl Nsqd {
         Self::start_on(Arc::new(data), flags, &[("NSQD_FAULT", faults)]).await
     }
 
+    /// Starts on a copy of the files in `folder`: NSQ's own nsqd, if the variable `NSQ_REFERENCE_NSQD` says where one is,
+    /// otherwise ours.
+    pub async fn start_on_copy(folder: &Path) -> Self {
+        let data = TempDir::with_prefix("nsqd-test-").expect("a temporary folder can be made");
+        for file in std::fs::read_dir(folder).expect("the folder is there") {
+            let file = file.expect("it can be listed");
+            std::fs::copy(file.path(), data.path().join(file.file_name())).expect("it can be copied");
+        }
+        let reference = std::env::var_os("NSQ_REFERENCE_NSQD").map(PathBuf::from);
+        let flags = own_flags(data.path());
+        let (process, addresses) = Process::start(&reference.unwrap_or_else(program), &flags, &[]).await;
+        Self { process, addresses, flags: Vec::new(), data: Arc::new(data) }
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// As [`Nsqd::start_again`], with faults.
     #[must_use]
     pub async fn start_again_with_faults(mut self, faults: &str) -> Self {
@@ -254,10 +273,12 @@ fn escape(name: &str) -> String {
 
 /// `NSQD_BIN`, or the binary beside the folder of this test's own.
 fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("NSQD_BIN") {
-        return path.into();
-    }
+    std::env::var_os("NSQD_BIN").map_or_else(|| tool("nsqd"), PathBuf::from)
+}
+
+/// A binary of the workspace.
+pub fn tool(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a process knows its program");
     let folder = test.parent().and_then(Path::parent).expect("a test lies in target/<profile>/deps");
-    folder.join("nsqd")
+    folder.join(name)
 }

@@ -32,6 +32,11 @@ pub(crate) struct Addresses {
 }
 
 impl Process {
+    /// Its number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it was not waited for")
+    }
+
     /// Starts `program` and waits until its log names both addresses.
     pub(crate) async fn start(
         program: &PathBuf,

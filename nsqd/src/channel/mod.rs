@@ -17,6 +17,6 @@ pub(crate) use self::{
     channel::{Channel, JoinError, Setup, Snapshot, Taken},
     checkpoint::{Checkpoint, write_atomically},
     fan_out::FanOut,
-    state::{Parcel, Pending},
+    state::{Deferred, Parcel, Pending},
     window::Window,
 };

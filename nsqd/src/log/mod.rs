@@ -22,11 +22,13 @@ pub use self::{
     limits::Limits,
     log::{Log, Place},
     recovery::{Damage, DamageKind, OpenOptions},
-    segment::{Budget, Check, Frame, Next, Run, Segment, SegmentError},
+    segment::{
+        Budget, Check, Frame, Inspected, InspectedMessage, Inspection, Next, Run, Segment, SegmentError,
+    },
     storage::{Storage, StorageThread},
     sync::SyncFailed,
 };
 pub(crate) use self::{
-    segment::salvage::is_bad_block,
+    segment::{salvage::is_bad_block, segment_base},
     stored::{Stored, StoredWriter},
 };

@@ -73,6 +73,11 @@ impl Folder {
         Ok(found)
     }
 
+    /// Where its state is kept.
+    pub(crate) fn state_file(&self) -> PathBuf {
+        self.0.join(STATE_FILE)
+    }
+
     /// `None` if there is none, or it is damaged.
     pub(crate) fn read_state(&self) -> Option<TopicState> {
         let bytes = fs::read(self.0.join(STATE_FILE)).ok()?;
@@ -120,15 +125,15 @@ impl Folder {
 
 /// What a data path holds.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(crate) struct Scan {
     /// Topics that have a folder.
-    pub(super) topics: Vec<TopicName>,
+    pub(crate) topics: Vec<TopicName>,
     /// Folders of topics whose deletion a crash interrupted.
-    pub(super) condemned: Vec<(TopicName, PathBuf)>,
+    pub(crate) condemned: Vec<(TopicName, PathBuf)>,
 }
 
 impl Scan {
-    pub(super) fn of(data_path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(data_path: &Path) -> io::Result<Self> {
         let mut scan = Self::default();
         for entry in fs::read_dir(data_path)? {
             let path = entry?.path();

@@ -19,7 +19,7 @@ mod tests;
 pub(crate) use self::{
     commit::{Commits, Committed},
     environment::Environment,
-    folder::{Folder, TopicState},
+    folder::{Folder, Scan, TopicState},
     housekeeping::Housekeeping,
     metadata::Metadata,
     position::Position,

@@ -12,6 +12,7 @@ mod http_names;
 mod http_publish;
 mod identify;
 mod import;
+mod nsq_data;
 mod pause_empty_delete;
 mod protocol_errors;
 mod protocol_errors_subscribed;

@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 5] = [
     ("protocol", &[]),
     ("daemon", &[]),
     ("nsqd", &["daemon", "protocol"]),
-    ("tools", &["protocol"]),
+    ("tools", &["nsqd", "protocol"]),
     ("tests", &["protocol"]),
 ];
 

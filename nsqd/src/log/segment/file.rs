@@ -37,6 +37,14 @@ pub(super) fn head(path: &Path) -> io::Result<Option<(Header, Option<Seal>)>> {
     Ok(Some((header, Seal::decode(&head, header.seed()).filter(fits))))
 }
 
+/// Seq of the first message of a file; `None` if it is not a segment.
+///
+/// # Errors
+/// As [`head`].
+pub(crate) fn base(path: &Path) -> io::Result<Option<u64>> {
+    Ok(head(path)?.map(|(header, _)| header.base))
+}
+
 /// Reads what is used of a file, and maps it. A block that the disk cannot give is an error here; met first through the
 /// mapping, it would end the process (SIGBUS).
 ///

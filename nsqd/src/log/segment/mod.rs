@@ -15,6 +15,7 @@
 
 mod file;
 mod format;
+mod inspect;
 mod loaded;
 #[expect(unsafe_code, reason = "advice on a mapping")]
 mod mapping;
@@ -29,7 +30,9 @@ mod segment;
 mod sparse;
 mod writer;
 
+pub(crate) use file::base as segment_base;
 pub(super) use format::SEGMENT_BYTES_MAX;
+pub use inspect::{Inspected, InspectedMessage, Inspection};
 pub use run::{Budget, Frame, Next, Run};
 pub(super) use segment::Opened;
 pub use segment::{Check, Segment, SegmentError};

@@ -32,6 +32,10 @@ impl Damaged {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
 
+    pub(super) fn ranges(&self) -> &[Range<u32>] {
+        &self.0
+    }
+
     /// The rest of the range that `index` is in.
     pub(super) fn from(&self, index: u32) -> Option<u32> {
         let at = self.0.partition_point(|range| range.end <= index);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use protocol::{FRAME_PREFIX_BYTES, MESSAGE_FRAME_HEADER_BYTES, MessageId};
+use protocol::{ATTEMPTS_OFFSET, FRAME_PREFIX_BYTES, MESSAGE_FRAME_HEADER_BYTES, MessageId};
 
 use super::segment::Segment;
 
@@ -106,6 +106,11 @@ impl<'a> Frame<'a> {
     pub fn id(self) -> MessageId {
         let header = &self.0[..MESSAGE_FRAME_HEADER_BYTES];
         MessageId(*header.last_chunk().expect("a header ends with the id"))
+    }
+
+    /// What the frame says of the number of its delivery: that of the first one.
+    pub fn attempts(self) -> u16 {
+        u16::from_be_bytes([self.0[ATTEMPTS_OFFSET], self.0[ATTEMPTS_OFFSET + 1]])
     }
 
     /// When it was published, unix time in ns.
