@@ -18,6 +18,7 @@ mod timers;
 
 mod topic;
 
+mod alarms;
 mod channel;
 
 mod clock;

@@ -10,13 +10,14 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::{client::Client, clock, options::Start, tcp, topic::Topics};
+use crate::{alarms::Alarms, client::Client, clock, options::Start, tcp, topic::Topics};
 
 /// Topics, clients and settings.
 #[derive(Debug)]
 pub(crate) struct Nsqd {
     pub(crate) start: Start,
     pub(crate) topics: Arc<Topics>,
+    pub(crate) alarms: Arc<Alarms>,
     pub(crate) clients: Clients,
     /// Limits and defaults of TCP connections.
     pub(crate) tcp: Arc<tcp::Settings>,
@@ -32,6 +33,7 @@ impl Nsqd {
     pub(crate) fn new(
         start: Start,
         topics: Arc<Topics>,
+        alarms: Arc<Alarms>,
         hostname: String,
         tcp_port: i32,
         http_port: i32,
@@ -39,7 +41,7 @@ impl Nsqd {
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
         let tcp = Arc::new(tcp::Settings::new(&start.options));
-        Arc::new(Self { start, topics, clients, tcp, hostname, start_unix, tcp_port, http_port })
+        Arc::new(Self { start, topics, alarms, clients, tcp, hostname, start_unix, tcp_port, http_port })
     }
 
     /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.

@@ -14,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
+    alarms::Alarms,
     data_path, http,
     listen::{self, Accepted, Listener},
     log::{Check, Limits, StorageThread},
@@ -67,6 +68,8 @@ impl Daemon {
         let commits = commits.transpose().map_err(|error| instantiate(error.to_string()))?;
         let timers = Arc::new(Timers::default());
         let (handle, data_path) = (storage.handle(), options.data_path.clone());
+        let alarms = Alarms::open(&data_path).map_err(|error| instantiate(error.to_string()))?;
+        let alarms = Arc::new(alarms);
         let was_clean = CleanMark::take(&data_path);
         let environment = Arc::new(Environment {
             housekeeping: Housekeeping::new(handle.clone(), data_path.clone(), options.sync_timeout),
@@ -84,6 +87,7 @@ impl Daemon {
             sync_every: options.sync_every,
             ephemeral_depth_max: options.mem_queue_size,
             check: check(options.verify_data, was_clean),
+            alarms: Arc::clone(&alarms),
             commits,
             numbers: AtomicU64::new(0),
         });
@@ -98,7 +102,7 @@ impl Daemon {
             });
         }
         let (tcp_port, http_port) = (tcp.port(), http.as_ref().map_or(0, Listener::port));
-        let nsqd = Nsqd::new(start, topics, hostname, tcp_port, http_port);
+        let nsqd = Nsqd::new(start, topics, alarms, hostname, tcp_port, http_port);
         Ok(Self { lock, nsqd, storage, timers, tcp, http })
     }
 

@@ -531,6 +531,15 @@ impl Channel {
             .inspect_err(|_| self.inner.lock().changed = true)
     }
 
+    /// As [`Channel::save`], also if nothing changed.
+    ///
+    /// # Errors
+    /// The checkpoint cannot be written.
+    pub(crate) fn save_again(&self, sync: bool) -> std::io::Result<()> {
+        self.inner.lock().changed = true;
+        self.save(sync)
+    }
+
     /// Removes the checkpoint of a deleted channel.
     pub(crate) fn remove_file(&self) -> std::io::Result<()> {
         match &self.setup.path {

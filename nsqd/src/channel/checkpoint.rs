@@ -43,6 +43,12 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// Of a channel that begins at `seq`.
+    pub(crate) fn at(seq: u64, paused: bool) -> Self {
+        let (skipped, requeued, deferred) = (Vec::new(), Vec::new(), Vec::new());
+        Self { paused, window: Window::new(seq), cursor: seq, skipped, requeued, deferred }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let words = self.window.words();
         let bytes = 8

@@ -18,5 +18,4 @@ pub(crate) use self::{
     checkpoint::{Checkpoint, write_atomically},
     fan_out::FanOut,
     state::{Deferred, Parcel, Pending},
-    window::Window,
 };

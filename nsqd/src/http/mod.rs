@@ -2,6 +2,8 @@
 //! are NSQ's to the byte, which a router would have to be talked out of its own.
 
 mod actions;
+mod health;
+mod metrics;
 mod parameters;
 mod publish;
 mod respond;

@@ -12,6 +12,7 @@ use hyper::{
 
 use super::{
     actions::{self, ChannelAction, TopicAction},
+    health, metrics,
     parameters::{Parameters, unescape_path},
     publish,
     respond::{self, Refusal, Response},
@@ -27,16 +28,26 @@ pub(super) enum Route {
     Pub,
     Mpub,
     Stats,
+    Readyz,
+    Livez,
+    Metrics,
+    Alarms,
+    ClearAlarms,
     Topic(TopicAction),
     Channel(ChannelAction),
 }
 
-const ROUTES: [(&str, Route); 16] = [
+const ROUTES: [(&str, Route); 21] = [
     ("/ping", Route::Ping),
     ("/info", Route::Info),
     ("/pub", Route::Pub),
     ("/mpub", Route::Mpub),
     ("/stats", Route::Stats),
+    ("/readyz", Route::Readyz),
+    ("/livez", Route::Livez),
+    ("/metrics", Route::Metrics),
+    ("/alarms", Route::Alarms),
+    ("/alarms/clear", Route::ClearAlarms),
     ("/topic/create", Route::Topic(TopicAction::Create)),
     ("/topic/delete", Route::Topic(TopicAction::Delete)),
     ("/topic/empty", Route::Topic(TopicAction::Empty)),
@@ -56,12 +67,15 @@ impl Route {
     }
 
     fn is_read(self) -> bool {
-        matches!(self, Self::Ping | Self::Info | Self::Stats)
+        matches!(
+            self,
+            Self::Ping | Self::Info | Self::Stats | Self::Readyz | Self::Livez | Self::Metrics | Self::Alarms
+        )
     }
 
-    /// Publishing is not logged: it is the one thing that happens all the time.
+    /// Publishing is not logged, nor what machines ask all the time.
     fn is_logged(self) -> bool {
-        !matches!(self, Self::Pub | Self::Mpub)
+        !matches!(self, Self::Pub | Self::Mpub | Self::Readyz | Self::Livez | Self::Metrics)
     }
 
     fn takes(self, method: &Method) -> bool {
@@ -107,6 +121,11 @@ pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>) -> Answ
         Route::Pub => publish::one(nsqd, query, body).await,
         Route::Mpub => publish::many(nsqd, query, body).await,
         Route::Stats => Parameters::parse(query).map(|parameters| stats::stats(nsqd, &parameters)),
+        Route::Readyz => Ok(health::readyz(nsqd)),
+        Route::Livez => Ok(health::livez()),
+        Route::Metrics => Ok(metrics::metrics(nsqd)),
+        Route::Alarms => Ok(health::alarms(nsqd)),
+        Route::ClearAlarms => health::clear(nsqd, query),
         Route::Topic(action) => actions::on_topic(nsqd, action, query).await,
         Route::Channel(action) => actions::on_channel(nsqd, action, query).await,
     };

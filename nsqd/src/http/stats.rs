@@ -10,6 +10,7 @@ use super::{
     stats_json, stats_text,
 };
 use crate::{
+    alarms::Alarm,
     channel::{Channel, Snapshot},
     client::Client,
     clock,
@@ -21,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) health: String,
+    pub(super) alarms: Vec<Alarm>,
     pub(super) start_unix: i64,
     /// By name; `None` if the topic that was asked for does not exist.
     pub(super) topics: Option<Vec<TopicReport>>,
@@ -160,6 +162,7 @@ impl Report {
         let producers = if with_clients { producers(nsqd, topic.as_deref()) } else { Vec::new() };
         Self {
             health: nsqd.health().err().unwrap_or_else(|| "OK".to_owned()),
+            alarms: nsqd.alarms.all(),
             start_unix: nsqd.start_unix,
             topics: (!is_unknown).then(|| reports.collect()),
             memory: parameters.flag("include_mem", true).then(Memory::read),

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::alarms::Alarm;
+
 use super::stats::{ChannelReport, ClientReport, Memory, Report, TopicReport};
 
 /// The document.
@@ -10,6 +12,9 @@ pub(super) struct Document<'a> {
     version: &'static str,
     health: &'a str,
     start_time: i64,
+    /// Not in NSQ's document, and only there when something was damaged.
+    #[serde(skip_serializing_if = "<[Alarm]>::is_empty")]
+    alarms: &'a [Alarm],
     topics: Option<Vec<Topic<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<Memory>,
@@ -69,6 +74,7 @@ pub(super) fn document(report: &Report) -> Document<'_> {
         version: daemon::version::COMPATIBLE,
         health: &report.health,
         start_time: report.start_unix,
+        alarms: &report.alarms,
         topics: report.topics.as_ref().map(|topics| topics.iter().map(|each| topic(each, report)).collect()),
         memory: report.memory,
         producers: (!report.producers.is_empty()).then_some(&report.producers),

@@ -17,6 +17,9 @@ fn write_report(out: &mut String, report: &Report) -> fmt::Result {
     writeln!(out, "start_time {}", clock::rfc_3339(report.start_unix))?;
     writeln!(out, "uptime {}", daemon::duration::format(uptime))?;
     writeln!(out, "\nHealth: {}", report.health)?;
+    for alarm in &report.alarms {
+        writeln!(out, "Alarm {}: {alarm}", alarm.number)?;
+    }
     if let Some(memory) = &report.memory {
         writeln!(out, "\nMemory:")?;
         for (name, value) in memory.figures() {

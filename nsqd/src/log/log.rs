@@ -43,6 +43,17 @@ pub enum Place {
     Memory,
 }
 
+/// What a log takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Files, or pieces of memory, that hold messages.
+    pub segments: usize,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Messages in them that were found damaged.
+    pub damaged: u64,
+}
+
 /// Messages of a topic, in the order in which they were published. Seqs rise for the life of the topic.
 ///
 /// Appending takes a lock; reading does not, except to find the next segment.
@@ -383,6 +394,16 @@ impl Log {
             .collect();
         let last = segments.back()?.base();
         Some(self.limits.keep_from(kept.into_iter(), now_unix_ns).unwrap_or(last))
+    }
+
+    /// What it takes.
+    pub fn usage(&self) -> Usage {
+        let segments = self.segments.read();
+        Usage {
+            segments: segments.len(),
+            bytes: segments.iter().map(|segment| u64::from(segment.capacity())).sum(),
+            damaged: segments.iter().map(|segment| u64::from(segment.damaged())).sum(),
+        }
     }
 
     /// Bytes that its segments, spares included, take.

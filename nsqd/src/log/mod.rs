@@ -20,7 +20,7 @@ mod tests;
 pub use self::{
     error::{AppendError, OpenError},
     limits::Limits,
-    log::{Log, Place},
+    log::{Log, Place, Usage},
     recovery::{Damage, DamageKind, OpenOptions},
     segment::{
         Budget, Check, Frame, Inspected, InspectedMessage, Inspection, Next, Run, Segment, SegmentError,
@@ -29,6 +29,9 @@ pub use self::{
     sync::SyncFailed,
 };
 pub(crate) use self::{
-    segment::{salvage::is_bad_block, segment_base},
+    segment::{
+        salvage::{is_bad_block, set_aside},
+        segment_base,
+    },
     stored::{Stored, StoredWriter},
 };

@@ -12,7 +12,7 @@ use protocol::{ChannelName, TopicName};
 
 use super::plan::Plan;
 use crate::{
-    channel::{Checkpoint, Window, write_atomically},
+    channel::{Checkpoint, write_atomically},
     log::{Stored, StoredWriter},
     topic::{Folder, TopicState},
 };
@@ -64,14 +64,7 @@ impl TopicToWrite<'_> {
         }
         writer.finish()?;
         for ((name, paused), foreign) in self.channels.iter().zip(&self.plan.foreign) {
-            let checkpoint = Checkpoint {
-                paused: *paused,
-                window: Window::new(0),
-                cursor: 0,
-                skipped: foreign.clone(),
-                requeued: Vec::new(),
-                deferred: Vec::new(),
-            };
+            let checkpoint = Checkpoint { skipped: foreign.clone(), ..Checkpoint::at(0, *paused) };
             write_atomically(&folder.channel_file(name), &checkpoint.encode(), true)?;
         }
         let held = if self.paused || self.channels.is_empty() { self.plan.topic_from } else { count };

@@ -70,7 +70,7 @@ impl DataPath {
 
     /// What is wrong with the list of topics, if anything is.
     pub fn metadata_damage(&self) -> Option<String> {
-        Metadata::read(&self.path).err()
+        Metadata::read(&self.path).err().map(|error| error.to_string())
     }
 
     /// Files that are no data, in all folders.

@@ -10,7 +10,7 @@ use protocol::TopicName;
 use super::channel::ChannelFile;
 use crate::{
     log::{Inspected, Inspection},
-    topic::{Folder, TopicState},
+    topic::{Folder, StateFile, TopicState},
 };
 
 /// A topic as its files say.
@@ -19,6 +19,7 @@ pub struct OfflineTopic {
     name: TopicName,
     folder: Folder,
     state: Option<TopicState>,
+    is_state_damaged: bool,
     channels: Vec<ChannelFile>,
     segments: Vec<PathBuf>,
 }
@@ -45,9 +46,15 @@ impl OfflineTopic {
             }
         }
         segments.sort();
+        let (state, is_state_damaged) = match folder.read_state()? {
+            StateFile::Whole(state) => (Some(state), false),
+            StateFile::Absent => (None, false),
+            StateFile::Damaged => (None, true),
+        };
         Ok(Self {
             name: name.clone(),
-            state: folder.read_state(),
+            state,
+            is_state_damaged,
             channels: channels.collect::<io::Result<_>>()?,
             folder,
             segments,
@@ -76,8 +83,7 @@ impl OfflineTopic {
 
     /// The file of its state, if that is there and does not check.
     pub fn damaged_state(&self) -> Option<PathBuf> {
-        let path = self.folder.state_file();
-        (self.state.is_none() && path.exists()).then_some(path)
+        self.is_state_damaged.then(|| self.folder.state_file())
     }
 
     /// From this seq on messages wait in the topic itself, for a channel to come or the end of a pause; `None` if they go

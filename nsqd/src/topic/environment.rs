@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, sync::atomic::AtomicU64};
 
 use super::{commit::Commits, housekeeping::Housekeeping};
 use crate::{
+    alarms::Alarms,
     log::{Check, Limits, Storage},
     timers::Timers,
 };
@@ -24,6 +25,7 @@ pub(crate) struct Environment {
     pub(crate) ephemeral_depth_max: u64,
     /// Which segments are checked at the start.
     pub(crate) check: Check,
+    pub(crate) alarms: Arc<Alarms>,
     /// Where publishes wait for the disk, if they do.
     pub(crate) commits: Option<Commits>,
     /// Numbers for channels.

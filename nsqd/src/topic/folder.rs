@@ -34,6 +34,15 @@ pub(crate) struct TopicState {
     pub(crate) tail: u64,
 }
 
+/// What the file of a topic's state says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateFile {
+    Whole(TopicState),
+    /// There is none: the topic was never paused, emptied or closed.
+    Absent,
+    Damaged,
+}
+
 /// A topic's folder: `<topic>.topic/` with segments, `<channel>.channel` files, and `topic.state`.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
@@ -78,9 +87,21 @@ impl Folder {
         self.0.join(STATE_FILE)
     }
 
-    /// `None` if there is none, or it is damaged.
-    pub(crate) fn read_state(&self) -> Option<TopicState> {
-        let bytes = fs::read(self.0.join(STATE_FILE)).ok()?;
+    /// What is kept of the topic.
+    ///
+    /// # Errors
+    /// The file cannot be read, which says nothing about its content.
+    pub(crate) fn read_state(&self) -> io::Result<StateFile> {
+        match fs::read(self.state_file()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(StateFile::Absent),
+            Err(error) => Err(error),
+            Ok(bytes) => Ok(TopicState::decode(&bytes).map_or(StateFile::Damaged, StateFile::Whole)),
+        }
+    }
+}
+
+impl TopicState {
+    fn decode(bytes: &[u8]) -> Option<Self> {
         let (checked, crc) = bytes.split_last_chunk()?;
         if u64::from_le_bytes(*crc) != u64::from(crc32c(checked)) {
             return None;
@@ -88,9 +109,11 @@ impl Folder {
         let (words, []) = checked.as_chunks::<8>() else { return None };
         let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
         let [MAGIC, VERSION, flags, held, tail] = words[..] else { return None };
-        Some(TopicState { paused: flags & PAUSED != 0, held, tail })
+        Some(Self { paused: flags & PAUSED != 0, held, tail })
     }
+}
 
+impl Folder {
     pub(crate) fn write_state(&self, state: TopicState, sync: bool) -> io::Result<()> {
         let flags = if state.paused { PAUSED } else { 0 };
         let words = [MAGIC, VERSION, flags, state.held, state.tail];
@@ -182,15 +205,15 @@ mod tests {
         let data_path = tempfile::tempdir().unwrap();
         let folder = Folder::of(data_path.path(), &TopicName::parse(b"t").unwrap());
         folder.create().unwrap();
-        assert_eq!(folder.read_state(), None);
+        assert_eq!(folder.read_state().unwrap(), StateFile::Absent);
         let state = TopicState { paused: true, held: 7, tail: 9 };
         folder.write_state(state, true).unwrap();
-        assert_eq!(folder.read_state(), Some(state));
+        assert_eq!(folder.read_state().unwrap(), StateFile::Whole(state));
         let file = folder.path().join(STATE_FILE);
         let mut bytes = fs::read(&file).unwrap();
         bytes[17] ^= 1;
         fs::write(&file, bytes).unwrap();
-        assert_eq!(folder.read_state(), None);
+        assert_eq!(folder.read_state().unwrap(), StateFile::Damaged);
     }
 
     /// Protects: a deletion that was interrupted is found, and its name does not come back.

@@ -13,6 +13,21 @@ pub(crate) struct Metadata {
     pub(crate) topics: Option<Vec<TopicEntry>>,
     #[serde(default)]
     pub(crate) version: String,
+    /// `crc32c:` and eight hex digits, of the document as we write it without this. NSQ, which ignores it, drops it when it
+    /// writes the file; then, and after an edit that took it out, nothing is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checksum: Option<String>,
+}
+
+/// Why the list of topics cannot be used. The text is NSQ's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MetadataError {
+    /// It cannot be read, which says nothing about its content.
+    #[error("{0}")]
+    Unreadable(String),
+    /// It is not such a document, or not as it was written.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,22 +53,39 @@ impl Metadata {
     /// Reads the file; an absent one is an empty list.
     ///
     /// # Errors
-    /// The text of NSQ's start error: the file cannot be read, or is not such a document.
-    pub(crate) fn read(data_path: &Path) -> Result<Self, String> {
+    /// [`MetadataError`].
+    pub(crate) fn read(data_path: &Path) -> Result<Self, MetadataError> {
         let path = data_path.join(Self::FILE);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(format!("failed to read metadata from {} - {error}", path.display())),
+            Err(error) => {
+                let text = format!("failed to read metadata from {} - {error}", path.display());
+                return Err(MetadataError::Unreadable(text));
+            }
         };
-        serde_json::from_slice::<Option<Self>>(&bytes)
-            .map(Option::unwrap_or_default)
-            .map_err(|error| format!("failed to parse metadata in {} - {error}", path.display()))
+        let damaged = |cause: &dyn std::fmt::Display| {
+            MetadataError::Damaged(format!("failed to parse metadata in {} - {cause}", path.display()))
+        };
+        let metadata = serde_json::from_slice::<Option<Self>>(&bytes).map_err(|error| damaged(&error))?;
+        let mut metadata = metadata.unwrap_or_default();
+        if let Some(checksum) = metadata.checksum.take()
+            && metadata.checksum().is_none_or(|expected| expected != checksum)
+        {
+            return Err(damaged(&"the checksum is another one"));
+        }
+        Ok(metadata)
+    }
+
+    fn checksum(&self) -> Option<String> {
+        serde_json::to_vec(self).ok().map(|bytes| format!("crc32c:{:08x}", crc32c::crc32c(&bytes)))
     }
 
     /// Replaces the file, synced.
-    pub(crate) fn write(&self, data_path: &Path) -> std::io::Result<()> {
-        let bytes = serde_json::to_vec(self)?;
+    pub(crate) fn write(mut self, data_path: &Path) -> std::io::Result<()> {
+        self.checksum = None;
+        self.checksum = self.checksum();
+        let bytes = serde_json::to_vec(&self)?;
         write_atomically(&data_path.join(Self::FILE), &bytes, true)
     }
 }
@@ -79,6 +111,22 @@ mod tests {
         assert_eq!(check(r#"{"topics":null,"version":"1.3.0"}"#), Ok(0));
         assert_eq!(check("{}"), Ok(0));
         assert_eq!(check("null"), Ok(0));
-        assert!(check("").unwrap_err().contains("failed to parse metadata in"));
+        assert!(check("").unwrap_err().to_string().contains("failed to parse metadata in"));
+        // NSQ has written what we read, and dropped what it does not know.
+        let channels = Some(vec![ChannelEntry { name: "c".to_owned(), paused: true }]);
+        let topics = Some(vec![TopicEntry { name: "s".to_owned(), paused: false, channels }]);
+        let written = || Metadata { topics: None, version: "1.3.0".to_owned(), checksum: None };
+        Metadata { topics, ..written() }.write(data_path.path()).unwrap();
+        let text = std::fs::read_to_string(data_path.path().join(Metadata::FILE)).unwrap();
+        assert_eq!(check(&text), Ok(1));
+        for at in 0..text.len() {
+            let mut flipped = text.clone().into_bytes();
+            flipped[at] ^= 1;
+            std::fs::write(data_path.path().join(Metadata::FILE), &flipped).unwrap();
+            let read = Metadata::read(data_path.path());
+            // Without the checksum's own key it is a document like NSQ's.
+            let has_key = flipped.windows(10).any(|window| window == b"\"checksum\"");
+            assert!(read.is_err() || !has_key, "byte {at}");
+        }
     }
 }

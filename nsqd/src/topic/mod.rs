@@ -5,6 +5,7 @@ mod environment;
 mod folder;
 mod housekeeping;
 mod metadata;
+mod opening;
 mod position;
 mod publish_error;
 mod publishing;
@@ -19,7 +20,7 @@ mod tests;
 pub(crate) use self::{
     commit::{Commits, Committed},
     environment::Environment,
-    folder::{Folder, Scan, TopicState},
+    folder::{Folder, Scan, StateFile, TopicState},
     housekeeping::Housekeeping,
     metadata::Metadata,
     position::Position,

@@ -18,8 +18,8 @@ use super::{
     folder::{Folder, TopicState},
 };
 use crate::{
-    channel::{self, Channel, Checkpoint, FanOut},
-    log::{Check, Log, OpenError, OpenOptions},
+    channel::{self, Channel, FanOut},
+    log::{Log, Usage},
 };
 
 /// What statistics show of a topic.
@@ -30,6 +30,7 @@ pub(crate) struct TopicSnapshot {
     pub(crate) message_bytes: u64,
     pub(crate) paused: bool,
     pub(crate) channels: Vec<Arc<Channel>>,
+    pub(crate) usage: Usage,
 }
 
 /// A log, how far it has passed to the channels, and the channels.
@@ -68,73 +69,7 @@ pub(super) struct Inner {
 }
 
 impl Topic {
-    /// Opens or begins a topic. What its folder holds comes back.
-    ///
-    /// # Errors
-    /// [`OpenError`] if its files cannot be read; none is changed then.
-    pub(super) fn open(name: TopicName, environment: Arc<Environment>) -> Result<Arc<Self>, OpenError> {
-        let folder = (!name.is_ephemeral()).then(|| Folder::of(&environment.data_path, &name));
-        let (log, written) = match &folder {
-            None => (Log::in_memory(&log_options(&environment)), None),
-            Some(folder) => open_log(folder, &environment)?,
-        };
-        let first = log.ranges().first().map_or(0, |range| range.0);
-        let state = written.unwrap_or(TopicState { held: first, ..TopicState::default() });
-        let tail = log.tail();
-        let topic = Arc::new_cyclic(|me| Self {
-            me: me.clone(),
-            name,
-            environment,
-            folder,
-            fan_out: Arc::new(FanOut::held_at(state.held.min(tail))),
-            log,
-            inner: RwLock::new(Inner { channels: Vec::new(), paused: state.paused }),
-            exiting: AtomicBool::new(false),
-            message_count: AtomicU64::new(0),
-            message_bytes: AtomicU64::new(0),
-            is_dirty: AtomicBool::new(false),
-            is_watched: AtomicBool::new(false),
-            synced_tail: AtomicU64::new(tail),
-            sync_asked: AtomicBool::new(false),
-            settled_tail: AtomicU64::new(tail),
-            written: Mutex::new(written),
-            waiters: Waiters::default(),
-        });
-        topic.restore_channels()?;
-        Ok(topic)
-    }
-
-    fn restore_channels(&self) -> Result<(), OpenError> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let failed = |cause| OpenError::Io { path: folder.path().to_owned(), cause };
-        let files = folder.channels().map_err(failed)?;
-        let mut checkpoints = Vec::with_capacity(files.len());
-        for (name, path) in files {
-            checkpoints.push((name, read_checkpoint(&path).map_err(failed)?));
-        }
-        // What a channel has taken was published, even if its segment is gone.
-        let taken = checkpoints.iter().filter_map(|(_, checkpoint)| Some(checkpoint.as_ref()?.cursor)).max();
-        self.log.advance_to(taken.unwrap_or(0));
-        let mut inner = self.inner.write();
-        if !inner.paused && !checkpoints.is_empty() {
-            self.fan_out.follow();
-        }
-        let first = self.log.ranges().first().map_or(0, |range| range.0);
-        let exact = self.environment.check == Check::Growing;
-        for (name, checkpoint) in checkpoints {
-            let setup = self.setup(name);
-            inner.channels.push(match checkpoint {
-                Some(checkpoint) => Channel::restore(setup, checkpoint, exact),
-                // Duplicates rather than loss.
-                None => Channel::new(setup, first),
-            });
-        }
-        drop(inner);
-        self.release();
-        Ok(())
-    }
-
-    fn setup(&self, name: ChannelName) -> channel::Setup {
+    pub(super) fn setup(&self, name: ChannelName) -> channel::Setup {
         let ephemeral = name.is_ephemeral() || self.name.is_ephemeral();
         channel::Setup {
             path: self.folder.as_ref().filter(|_| !ephemeral).map(|folder| folder.channel_file(&name)),
@@ -310,39 +245,7 @@ impl Topic {
             message_bytes: self.message_bytes.load(Ordering::Relaxed),
             paused: inner.paused,
             channels: inner.channels.clone(),
+            usage: self.log.usage(),
         }
-    }
-}
-
-fn open_log(folder: &Folder, environment: &Environment) -> Result<(Arc<Log>, Option<TopicState>), OpenError> {
-    folder.create().map_err(|cause| OpenError::Io { path: folder.path().to_owned(), cause })?;
-    let log = Log::open(folder.path(), &log_options(environment))?;
-    let state = folder.read_state();
-    log.advance_to(state.map_or(0, |state| state.tail));
-    Ok((log, state))
-}
-
-/// `None` if the checkpoint is damaged; the file is set aside then.
-fn read_checkpoint(path: &std::path::Path) -> std::io::Result<Option<Checkpoint>> {
-    let checkpoint = Checkpoint::decode(&std::fs::read(path)?);
-    if checkpoint.is_none() {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".damaged");
-        std::fs::rename(path, &aside)?;
-        error!(
-            file = %path.display(), kept_as = %PathBuf::from(aside).display(),
-            "a channel's checkpoint is damaged; the channel delivers all that is retained again"
-        );
-    }
-    Ok(checkpoint)
-}
-
-fn log_options(environment: &Environment) -> OpenOptions {
-    OpenOptions {
-        storage: environment.storage.clone(),
-        segment_bytes_max: environment.segment_bytes_max,
-        node_id: environment.node_id,
-        limits: environment.limits,
-        check: environment.check,
     }
 }

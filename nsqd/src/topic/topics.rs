@@ -18,10 +18,14 @@ use tracing::{error, info, warn};
 use super::{
     environment::Environment,
     folder::Scan,
-    metadata::{ChannelEntry, Metadata, TopicEntry},
+    metadata::{ChannelEntry, Metadata, MetadataError, TopicEntry},
     topic::Topic,
 };
-use crate::{fault, log::OpenError};
+use crate::{
+    alarms::AlarmKind,
+    fault,
+    log::{OpenError, set_aside},
+};
 
 /// After a topic or channel was made, the list is rewritten within this time. The folders are the truth; so many
 /// creations cost one write.
@@ -31,8 +35,8 @@ const REWRITE_DELAY: Duration = Duration::from_millis(200);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     /// The list of topics cannot be read.
-    #[error("{0}")]
-    Metadata(String),
+    #[error(transparent)]
+    Metadata(MetadataError),
     /// The data path cannot be read.
     #[error("cannot read {path}")]
     DataPath {
@@ -70,8 +74,23 @@ impl Topics {
     /// [`StartError`]; nothing was changed. Interrupted deletions are finished when the list is written next.
     pub(crate) fn open(environment: Arc<Environment>) -> Result<Arc<Self>, StartError> {
         let data_path = environment.data_path.clone();
-        let metadata = Metadata::read(&data_path).map_err(StartError::Metadata)?;
-        let scan = Scan::of(&data_path).map_err(|cause| StartError::DataPath { path: data_path, cause })?;
+        let failed = |cause| StartError::DataPath { path: data_path.clone(), cause };
+        let scan = Scan::of(&data_path).map_err(failed)?;
+        let metadata = match Metadata::read(&data_path) {
+            Ok(metadata) => metadata,
+            // Only NSQ's list without folders of ours is all that there is.
+            Err(MetadataError::Damaged(cause)) if !scan.topics.is_empty() => {
+                let path = data_path.join(Metadata::FILE);
+                let aside = set_aside(&path).map_err(failed)?;
+                let what = format!(
+                    "{cause}; kept as {}; topics and channels are those of the folders",
+                    aside.display()
+                );
+                environment.alarms.raise(AlarmKind::DamagedMetadata, None, &path, what);
+                Metadata::default()
+            }
+            Err(error) => return Err(StartError::Metadata(error)),
+        };
         let topics = Self {
             environment,
             map: RwLock::default(),
@@ -80,10 +99,12 @@ impl Topics {
             condemned: Mutex::default(),
             rewriting: Mutex::default(),
         };
-        for topic in &scan.topics {
-            topics.restore(topic)?;
-        }
         let listed = metadata.topics.unwrap_or_default();
+        let by_name: HashMap<&str, &TopicEntry> =
+            listed.iter().map(|entry| (entry.name.as_str(), entry)).collect();
+        for topic in &scan.topics {
+            topics.restore(topic, by_name.get(topic.as_str()).copied())?;
+        }
         for entry in &listed {
             let Ok(name) = TopicName::parse(entry.name.as_bytes()) else {
                 warn!("skipping creation of invalid topic {}", entry.name);
@@ -98,8 +119,8 @@ impl Topics {
         Ok(Arc::new(topics))
     }
 
-    fn restore(&self, name: &TopicName) -> Result<Arc<Topic>, StartError> {
-        let topic = Topic::open(name.clone(), Arc::clone(&self.environment))
+    fn restore(&self, name: &TopicName, listed: Option<&TopicEntry>) -> Result<Arc<Topic>, StartError> {
+        let topic = Topic::open(name.clone(), Arc::clone(&self.environment), listed)
             .map_err(|cause| StartError::Topic { topic: name.clone(), cause })?;
         self.map.write().insert(name.clone(), Arc::clone(&topic));
         Ok(topic)
@@ -107,7 +128,7 @@ impl Topics {
 
     /// A topic that the list has and no folder: the list was written by NSQ, or by hand.
     fn restore_listed(&self, name: &TopicName, entry: &TopicEntry) -> Result<(), StartError> {
-        let topic = self.restore(name)?;
+        let topic = self.restore(name, None)?;
         for channel in entry.channels.iter().flatten() {
             if let Ok(name) = ChannelName::parse(channel.name.as_bytes()) {
                 topic.channel_or_create(&name).0.set_paused(channel.paused);
@@ -140,7 +161,7 @@ impl Topics {
         if let Some(topic) = map.get(name.as_str()) {
             return Ok(Some(Arc::clone(topic)));
         }
-        let topic = Topic::open(name.clone(), Arc::clone(&self.environment))?;
+        let topic = Topic::open(name.clone(), Arc::clone(&self.environment), None)?;
         map.insert(name.clone(), Arc::clone(&topic));
         drop(map);
         info!("TOPIC({name}): created");
@@ -258,7 +279,7 @@ impl Topics {
         });
         let entries: Vec<_> = entries.collect();
         let topics = (!entries.is_empty()).then_some(entries);
-        let metadata = Metadata { topics, version: daemon::version::COMPATIBLE.to_owned() };
+        let metadata = Metadata { topics, version: daemon::version::COMPATIBLE.to_owned(), checksum: None };
         metadata.write(&self.environment.data_path)
     }
 

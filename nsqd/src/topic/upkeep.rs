@@ -79,6 +79,9 @@ impl Topic {
         if self.is_exiting() {
             return;
         }
+        for damage in self.log.take_damage() {
+            self.environment.alarms.raise_damage(self.name.as_str(), &damage);
+        }
         for channel in self.inner.read().channels.clone() {
             if let Err(cause) = channel.save(sync) {
                 let channel = channel.name();

@@ -1,5 +1,6 @@
 //! What users of nsqd can see, a file a behaviour, on the real binary over real sockets.
 
+mod alarms;
 mod bounded_disk;
 mod deferred;
 mod disk_full;
@@ -12,6 +13,7 @@ mod http_names;
 mod http_publish;
 mod identify;
 mod import;
+mod metrics;
 mod nsq_data;
 mod pause_empty_delete;
 mod protocol_errors;

@@ -11,6 +11,7 @@ use protocol::{ChannelName, NodeId, TopicName};
 
 use super::book::Book;
 use crate::{
+    alarms::Alarms,
     log::{Budget, Check, Limits, Next, StorageThread},
     timers::Timers,
     topic::{Environment, Housekeeping, Topic, Topics},
@@ -52,6 +53,7 @@ impl Node {
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
             limits: Limits::default(),
             check,
+            alarms: Arc::new(Alarms::open(data_path).unwrap()),
             commits: None,
             numbers: AtomicU64::new(0),
         });

@@ -1,0 +1,86 @@
+//! `/metrics`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tests::{Nsqd, ours_only};
+
+/// Samples by name and labels, of a text that keeps the rules of the format: each family once, with help and type before its
+/// samples, names and values well formed, no sample twice.
+fn parse(text: &str) -> BTreeMap<String, f64> {
+    let (mut samples, mut families) = (BTreeMap::new(), BTreeSet::new());
+    let mut current = String::new();
+    assert!(text.ends_with('\n'), "the last line ends");
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, help) = help.split_once(' ').expect("a help text");
+            assert!(!help.is_empty() && families.insert(name.to_owned()), "{line}");
+            let kind =
+                lines.next().and_then(|line| line.strip_prefix(&format!("# TYPE {name} "))).expect("a type");
+            assert!(matches!(kind, "gauge" | "counter"), "{kind}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+            name.clone_into(&mut current);
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect("a sample");
+        let name = series.split_once('{').map_or(series, |(name, labels)| {
+            assert!(labels.ends_with("\"}"), "{line}");
+            name
+        });
+        assert_eq!(name, current, "samples stand behind their family: {line}");
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+        let value: f64 = value.parse().expect("a number");
+        assert!(samples.insert(series.to_owned(), value).is_none(), "twice: {line}");
+    }
+    samples
+}
+
+#[tokio::test]
+async fn metrics_tell_what_happened() {
+    // Protects dashboards and alerts: the figures are those of known traffic, in a text that Prometheus takes.
+    if !ours_only("it has no /metrics") {
+        return;
+    }
+    let nsqd = Nsqd::start().await;
+    nsqd.create_channel("t.a", "c").await;
+    nsqd.connect().await.mpub("t.a", &["1", "22", "333", "4444"]).await;
+    nsqd.connect().await.dpub("t.a", std::time::Duration::from_hours(1), "5").await;
+    nsqd.post_ok("/topic/create?topic=idle").await;
+    nsqd.post_ok("/topic/pause?topic=idle").await;
+    let mut consumer = nsqd.consumer("t.a", "c", 2).await;
+    let first = consumer.next_message().await;
+    consumer.rdy(1).await;
+    consumer.req(first.id, std::time::Duration::from_hours(1)).await;
+    nsqd.await_channel("t.a", "c", |channel| channel["requeue_count"] == 1).await;
+    let response = nsqd.get("/metrics").await;
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let samples = parse(&response.text());
+    for (series, value) in [
+        ("nsqd_healthy", 1.0),
+        ("nsqd_topic_messages_total{topic=\"t.a\"}", 5.0),
+        ("nsqd_topic_message_bytes_total{topic=\"t.a\"}", 11.0),
+        ("nsqd_topic_depth{topic=\"t.a\"}", 0.0),
+        ("nsqd_topic_paused{topic=\"idle\"}", 1.0),
+        ("nsqd_topic_segments{topic=\"t.a\"}", 1.0),
+        ("nsqd_topic_damaged_messages{topic=\"t.a\"}", 0.0),
+        ("nsqd_channel_deferred{topic=\"t.a\",channel=\"c\"}", 2.0),
+        ("nsqd_channel_requeued_total{topic=\"t.a\",channel=\"c\"}", 1.0),
+        ("nsqd_channel_messages_total{topic=\"t.a\",channel=\"c\"}", 5.0),
+        ("nsqd_channel_consumers{topic=\"t.a\",channel=\"c\"}", 1.0),
+        ("nsqd_alarms{kind=\"damaged-segment\"}", 0.0),
+    ] {
+        assert_eq!(samples.get(series), Some(&value), "{series}");
+    }
+    let waiting = samples["nsqd_channel_depth{topic=\"t.a\",channel=\"c\"}"];
+    let held = samples["nsqd_channel_in_flight{topic=\"t.a\",channel=\"c\"}"];
+    assert!((waiting + held - 3.0).abs() < 0.5, "{waiting} and {held}");
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_start_time_seconds",
+    ] {
+        assert!(0.0 < samples[name], "{name}");
+    }
+    assert!(nsqd.post("/metrics", b"").await.status == 405);
+}
