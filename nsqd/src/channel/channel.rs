@@ -13,9 +13,7 @@ use parking_lot::Mutex;
 use protocol::{ChannelName, MessageId};
 
 use super::{
-    checkpoint::Checkpoint,
     fan_out::FanOut,
-    skips::Skips,
     state::{Counts, Parcel, Pending, State},
 };
 use crate::{
@@ -76,39 +74,39 @@ pub(crate) struct Setup {
 /// A named cursor over a topic's log, and its consumers.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    me: Weak<Channel>,
-    setup: Setup,
-    line: AtomicUsize,
+    pub(super) me: Weak<Channel>,
+    pub(super) setup: Setup,
+    pub(super) line: AtomicUsize,
     /// Copy of the epoch, to be read without the lock.
-    epoch: AtomicU32,
+    pub(super) epoch: AtomicU32,
     /// Held while the checkpoint is written. Locked before `inner`, if both are.
-    saving: Mutex<()>,
-    inner: Mutex<Inner>,
+    pub(super) saving: Mutex<()>,
+    pub(super) inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each says something of its own")]
-struct Inner {
-    state: State,
-    paused: bool,
-    exiting: bool,
+pub(super) struct Inner {
+    pub(super) state: State,
+    pub(super) paused: bool,
+    pub(super) exiting: bool,
     /// Rises when the channel is emptied.
-    epoch: u32,
-    consumers: Vec<Arc<Client>>,
+    pub(super) epoch: u32,
+    pub(super) consumers: Vec<Arc<Client>>,
     /// Ready consumers for whom there was nothing, oldest first.
-    line: VecDeque<Arc<Client>>,
+    pub(super) line: VecDeque<Arc<Client>>,
     /// Deadline that the timers know.
-    armed: Option<u64>,
+    pub(super) armed: Option<u64>,
     /// Fan-out when the process started, or the channel was made: messages are counted from there.
-    counted_from: u64,
-    requeue_count: u64,
-    timeout_count: u64,
-    delivered_count: u64,
-    changed: bool,
+    pub(super) counted_from: u64,
+    pub(super) requeue_count: u64,
+    pub(super) timeout_count: u64,
+    pub(super) delivered_count: u64,
+    pub(super) changed: bool,
     /// The storage thread brings a segment into memory for it.
-    is_loading: bool,
+    pub(super) is_loading: bool,
     /// Tail of the segment under the low-water mark, when it was last looked at.
-    low_segment_tail: u64,
+    pub(super) low_segment_tail: u64,
 }
 
 impl Channel {
@@ -118,27 +116,13 @@ impl Channel {
         Self::with_state(setup, state, false, start, true)
     }
 
-    /// A channel as it was at its last checkpoint, which is `exact` if nothing happened after it.
-    pub(crate) fn restore(setup: Setup, checkpoint: Checkpoint, exact: bool) -> Arc<Self> {
-        let Checkpoint { paused, mut window, cursor, mut skipped, requeued, deferred } = checkpoint;
-        // What was finished after the checkpoint may be gone with its segment: it neither waits nor counts.
-        let gaps = if exact { Vec::new() } else { setup.log.gaps(window.low_water()) };
-        let changed = !gaps.is_empty();
-        for (from, to) in gaps {
-            window.acknowledge_range(from, to.min(cursor));
-            if cursor < to {
-                skipped.push((from.max(cursor), to));
-            }
-        }
-        skipped.sort_unstable();
-        let skips = Skips::new(setup.bound, cursor, skipped);
-        let state = State::restore(window, cursor, skips, requeued, deferred);
-        let counted_from = setup.fan_out.get(&setup.log);
-        // What else the checkpoint does not say comes of it in the same way at the next start.
-        Self::with_state(setup, state, paused, counted_from, changed)
-    }
-
-    fn with_state(setup: Setup, state: State, paused: bool, counted_from: u64, changed: bool) -> Arc<Self> {
+    pub(super) fn with_state(
+        setup: Setup,
+        state: State,
+        paused: bool,
+        counted_from: u64,
+        changed: bool,
+    ) -> Arc<Self> {
         let inner = Inner {
             state,
             paused,
@@ -501,50 +485,6 @@ impl Channel {
             delivered_count: inner.delivered_count,
             paused: inner.paused,
             clients: inner.consumers.clone(),
-        }
-    }
-
-    /// Writes the checkpoint if anything changed since the last one. For the storage thread, or before the channel
-    /// is known to anybody.
-    ///
-    /// # Errors
-    /// The old checkpoint stays; it is tried again at the next change.
-    pub(crate) fn save(&self, sync: bool) -> std::io::Result<()> {
-        let Some(path) = &self.setup.path else { return Ok(()) };
-        let _one_at_a_time = self.saving.lock();
-        let checkpoint = {
-            let mut inner = self.inner.lock();
-            if !inner.changed || inner.exiting {
-                return Ok(());
-            }
-            inner.changed = false;
-            Checkpoint {
-                paused: inner.paused,
-                window: inner.state.window().clone(),
-                cursor: inner.state.cursor(),
-                skipped: inner.state.skips().ranges().collect(),
-                requeued: inner.state.requeued().collect(),
-                deferred: inner.state.deferred().collect(),
-            }
-        };
-        super::checkpoint::write_atomically(path, &checkpoint.encode(), sync)
-            .inspect_err(|_| self.inner.lock().changed = true)
-    }
-
-    /// As [`Channel::save`], also if nothing changed.
-    ///
-    /// # Errors
-    /// The checkpoint cannot be written.
-    pub(crate) fn save_again(&self, sync: bool) -> std::io::Result<()> {
-        self.inner.lock().changed = true;
-        self.save(sync)
-    }
-
-    /// Removes the checkpoint of a deleted channel.
-    pub(crate) fn remove_file(&self) -> std::io::Result<()> {
-        match &self.setup.path {
-            Some(path) => std::fs::remove_file(path),
-            None => Ok(()),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod channel;
 mod checkpoint;
 mod fan_out;
+mod saving;
 mod skips;
 mod state;
 mod window;

@@ -37,12 +37,15 @@ impl Topic {
         listed: Option<&TopicEntry>,
     ) -> Result<Arc<Self>, OpenError> {
         let folder = (!name.is_ephemeral()).then(|| Folder::of(&environment.data_path, &name));
-        let (log, written) = match &folder {
-            None => (Log::in_memory(&log_options(&environment)), None),
+        let (log, state) = match &folder {
+            None => (Log::in_memory(&log_options(&environment)), StateFile::Absent),
             Some(folder) => open_log(&name, folder, &environment)?,
         };
-        // A new topic is paused by nobody; of one whose state was damaged the list may know.
-        let paused = listed.is_some_and(|listed| listed.paused);
+        let (written, paused) = match state {
+            StateFile::Whole(state) => (Some(state), state.paused),
+            StateFile::Absent => (None, false),
+            StateFile::Damaged => (None, listed.is_some_and(|listed| listed.paused)),
+        };
         let first = log.ranges().first().map_or(0, |range| range.0);
         let state = written.unwrap_or(TopicState { paused, held: first, tail: 0 });
         let tail = log.tail();
@@ -127,16 +130,17 @@ fn open_log(
     name: &TopicName,
     folder: &Folder,
     environment: &Environment,
-) -> Result<(Arc<Log>, Option<TopicState>), OpenError> {
+) -> Result<(Arc<Log>, StateFile), OpenError> {
     let failed = |cause| OpenError::Io { path: folder.path().to_owned(), cause };
     folder.create().map_err(failed)?;
     let log = Log::open(folder.path(), &log_options(environment))?;
     for damage in log.take_damage() {
         environment.alarms.raise_damage(name.as_str(), &damage);
     }
-    let state = match folder.read_state().map_err(failed)? {
-        StateFile::Whole(state) => Some(state),
-        StateFile::Absent => None,
+    let state = folder.read_state().map_err(failed)?;
+    match state {
+        StateFile::Whole(state) => log.advance_to(state.tail),
+        StateFile::Absent => {}
         StateFile::Damaged => {
             let path = folder.state_file();
             let aside = set_aside(&path).map_err(failed)?;
@@ -146,10 +150,8 @@ fn open_log(
                 aside.display()
             );
             environment.alarms.raise(AlarmKind::DamagedTopicState, Some(name.as_str()), &path, what);
-            None
         }
-    };
-    log.advance_to(state.map_or(0, |state| state.tail));
+    }
     Ok((log, state))
 }
 
