@@ -392,7 +392,15 @@ impl Channel {
     /// Goes on at `seq`, or at the fan-out if that is lower: what is behind it is delivered, again or not; what was in flight,
     /// requeued or deferred is forgotten.
     pub(crate) fn seek(&self, seq: u64) {
-        self.move_cursor(|state, fan_out| state.seek(seq.min(fan_out)));
+        // What is not kept between there and the tail is no depth. A bounded channel looks at what arrives, and has seen
+        // nothing of it.
+        let gaps = if self.setup.bound.is_none() { self.setup.log.gaps(seq) } else { Vec::new() };
+        self.move_cursor(|state, fan_out| {
+            state.seek(seq.min(fan_out));
+            for (from, to) in gaps {
+                state.skip(from.min(fan_out), to.min(fan_out));
+            }
+        });
     }
 
     fn move_cursor(&self, act: impl FnOnce(&mut State, u64)) {

@@ -6,9 +6,10 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::{
     error::OpenError,
@@ -17,6 +18,9 @@ use super::{
     segment::{Check, Opened, Segment, SegmentError, salvage},
     storage::Storage,
 };
+
+/// How often a long start says how far it is.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// How a topic's log is opened.
 #[derive(Debug, Clone)]
@@ -73,7 +77,12 @@ impl Log {
         let mut segments: Vec<Segment> = Vec::new();
         let mut damage = Vec::new();
         let mut file_number = 0;
+        let mut told = Instant::now();
         for entry in fs::read_dir(folder).map_err(|cause| failed(folder, cause))? {
+            if PROGRESS <= told.elapsed() {
+                told = Instant::now();
+                info!("{}: {} segments opened so far", folder.display(), segments.len());
+            }
             let path = entry.map_err(|cause| failed(folder, cause))?.path();
             let Some(number) = segment_number(&path) else { continue };
             file_number = file_number.max(number);

@@ -53,7 +53,7 @@ impl Topic {
         self.seek_now(&channel, to)
     }
 
-    fn seek_now(&self, channel: &Channel, to: Position) -> bool {
+    pub(super) fn seek_now(&self, channel: &Channel, to: Position) -> bool {
         let fan_out = self.fan_out();
         let seq = match to {
             Position::Earliest => self.log().ranges().first().map_or(fan_out, |(base, _)| *base),

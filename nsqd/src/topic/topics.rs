@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::{Mutex, RwLock};
@@ -30,6 +30,9 @@ use crate::{
 /// After a topic or channel was made, the list is rewritten within this time. The folders are the truth; so many
 /// creations cost one write.
 const REWRITE_DELAY: Duration = Duration::from_millis(200);
+
+/// How often a long start says how far it is.
+const PROGRESS: Duration = Duration::from_secs(2);
 
 /// Why the daemon cannot start with this data path.
 #[derive(Debug, thiserror::Error)]
@@ -102,8 +105,13 @@ impl Topics {
         let listed = metadata.topics.unwrap_or_default();
         let by_name: HashMap<&str, &TopicEntry> =
             listed.iter().map(|entry| (entry.name.as_str(), entry)).collect();
-        for topic in &scan.topics {
+        let mut told = Instant::now();
+        for (at, topic) in scan.topics.iter().enumerate() {
             topics.restore(topic, by_name.get(topic.as_str()).copied())?;
+            if PROGRESS <= told.elapsed() {
+                told = Instant::now();
+                info!("NSQ: opened {} of {} topics", at + 1, scan.topics.len());
+            }
         }
         for entry in &listed {
             let Ok(name) = TopicName::parse(entry.name.as_bytes()) else {

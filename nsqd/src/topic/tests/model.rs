@@ -217,6 +217,14 @@ impl Topic {
         self.channels.values_mut().for_each(|channel| channel.kill(book, retained));
     }
 
+    /// A channel gets all that is still there and has passed to channels, again, and this is saved.
+    pub(super) fn seek(&mut self, name: &str, book: &Book, retained: &BTreeSet<usize>) {
+        let channel = self.channels.get_mut(name).unwrap();
+        let passed = retained.iter().filter(|number| !self.waiting.contains(number));
+        channel.messages = passed.map(|number| (*number, Status::fresh(book, *number))).collect();
+        channel.save();
+    }
+
     /// The process ends in order, with some messages in flight, and begins again.
     pub(super) fn close(&mut self) {
         self.channels.retain(|name, _| !is_ephemeral(name));

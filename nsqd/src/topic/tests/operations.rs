@@ -81,6 +81,11 @@ pub(super) enum Operation {
     EmptyTopic {
         topic: &'static str,
     },
+    /// To the oldest message that is there.
+    SeekChannel {
+        topic: &'static str,
+        channel: &'static str,
+    },
     EmptyChannel {
         topic: &'static str,
         channel: &'static str,
@@ -118,6 +123,7 @@ impl Operation {
             | Self::PauseChannel { topic, .. }
             | Self::EmptyTopic { topic }
             | Self::EmptyChannel { topic, .. }
+            | Self::SeekChannel { topic, .. }
             | Self::Release { topic }
             | Self::Compact { topic } => Some(topic),
             _ => None,
@@ -139,7 +145,7 @@ impl Operation {
 }
 
 /// Kinds of operations and how often each is drawn, in about thousandths.
-const WEIGHTS: [(u32, Kind); 22] = [
+const WEIGHTS: [(u32, Kind); 23] = [
     (215, Kind::Publish),
     (285, Kind::Take),
     (235, Kind::Finish),
@@ -157,6 +163,7 @@ const WEIGHTS: [(u32, Kind); 22] = [
     (6, Kind::PauseChannel),
     (4, Kind::EmptyTopic),
     (2, Kind::EmptyChannel),
+    (2, Kind::SeekChannel),
     (15, Kind::Round),
     (20, Kind::Release),
     (9, Kind::Compact),
@@ -183,6 +190,7 @@ enum Kind {
     PauseChannel,
     EmptyTopic,
     EmptyChannel,
+    SeekChannel,
     Round,
     Release,
     Compact,
@@ -236,13 +244,14 @@ fn of_kind(kind: Kind, random: &mut Rng, world: &World) -> Option<Operation> {
         Kind::EmptyTopic => Some(O::EmptyTopic { topic: pick_topic(random, world)? }),
         Kind::Release => Some(O::Release { topic: pick_topic(random, world)? }),
         Kind::Compact => Some(O::Compact { topic: pick_topic(random, world)? }),
-        Kind::Join | Kind::DeleteChannel | Kind::PauseChannel | Kind::EmptyChannel => {
+        Kind::Join | Kind::DeleteChannel | Kind::PauseChannel | Kind::EmptyChannel | Kind::SeekChannel => {
             let topic = pick_topic(random, world)?;
             let channel = *random.choice(world.models[topic].channels.keys())?;
             Some(match kind {
                 Kind::Join => O::Join { topic, channel },
                 Kind::DeleteChannel => O::DeleteChannel { topic, channel },
                 Kind::EmptyChannel => O::EmptyChannel { topic, channel },
+                Kind::SeekChannel => O::SeekChannel { topic, channel },
                 _ => {
                     let paused = !world.models[topic].channels[channel].paused;
                     O::PauseChannel { topic, channel, paused, saved: random.u8(..4) != 0 }

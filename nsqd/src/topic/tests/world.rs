@@ -18,7 +18,7 @@ use crate::{
     channel::{Channel, Parcel, Pending, Taken},
     client::Client,
     log::{Budget, Check},
-    topic::{PublishError, Topic},
+    topic::{Position, PublishError, Topic},
 };
 
 /// Some time in 2026.
@@ -133,6 +133,7 @@ impl<'a> World<'a> {
                 self.models.get_mut(topic).unwrap().empty();
             }
             O::EmptyChannel { topic, channel } => self.empty_channel(topic, channel),
+            O::SeekChannel { topic, channel } => self.seek_channel(topic, channel),
             O::Round => {
                 self.node().round();
                 self.models.values_mut().for_each(model::Topic::save);
@@ -396,6 +397,20 @@ impl<'a> World<'a> {
         channel.empty();
         self.node().topic(topic).note_change();
         self.models.get_mut(topic).unwrap().channels.get_mut(name).unwrap().messages.clear();
+        for consumer in self.consumers.values_mut() {
+            consumer.is_stale |= Arc::ptr_eq(&consumer.channel, &channel);
+        }
+    }
+
+    fn seek_channel(&mut self, topic: &'static str, name: &'static str) {
+        if is_ephemeral(topic) || is_ephemeral(name) {
+            // What a bound drops of what comes again depends on when it is looked at.
+            return;
+        }
+        let channel = self.channel(topic, name);
+        let retained = node::retained(&self.node().topic(topic), &self.book);
+        assert!(self.node().topic(topic).seek_now(&channel, Position::Earliest));
+        self.models.get_mut(topic).unwrap().seek(name, &self.book, &retained);
         for consumer in self.consumers.values_mut() {
             consumer.is_stale |= Arc::ptr_eq(&consumer.channel, &channel);
         }
