@@ -398,9 +398,12 @@ impl State {
     pub(crate) fn counts(&self, log: &Log, fan_out: u64, now_unix_ns: u64) -> Counts {
         let ahead = fan_out.saturating_sub(self.cursor);
         let (mut deferred_ahead, mut from) = (0, self.cursor);
-        for (skip_from, skip_to) in self.skips.ranges().chain([(fan_out, fan_out)]) {
-            deferred_ahead += log.deferred_between(from, skip_from, now_unix_ns);
-            from = skip_to;
+        // Of most channels nothing ahead is deferred, however many ranges they skip.
+        if log.deferred_between(from, fan_out, now_unix_ns) != 0 {
+            for (skip_from, skip_to) in self.skips.ranges().chain([(fan_out, fan_out)]) {
+                deferred_ahead += log.deferred_between(from, skip_from, now_unix_ns);
+                from = skip_to;
+            }
         }
         let dropped = self.skips.count();
         let due =
