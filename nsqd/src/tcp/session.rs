@@ -303,7 +303,9 @@ impl Session {
         let (topic_name, channel_name) = line.sub_names()?;
         let limits = TouchLimits::new(self.agreed.msg_timeout, self.settings.max_msg_timeout);
         for _ in 0..SUB_TRIES {
-            let topic = self.nsqd.topics.get_or_create(&topic_name).ok().flatten();
+            let topic = self.nsqd.topics.get_or_create(&topic_name);
+            let topic =
+                topic.map_err(|error| ProtocolError::SubFailed(SubFailure::Storage(error.to_string())))?;
             let topic = topic.ok_or(ProtocolError::SubFailed(SubFailure::Exiting))?;
             let (channel, is_new) = topic.channel_or_create(&channel_name);
             if is_new {

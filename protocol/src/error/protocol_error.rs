@@ -248,6 +248,8 @@ pub enum SubFailure {
     },
     /// The ephemeral topic or channel went away, twice.
     Deleted,
+    /// The topic could not be made; in words, not a contract.
+    Storage(String),
 }
 
 /// Why a topic did not take a publish.

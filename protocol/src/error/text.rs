@@ -139,6 +139,7 @@ impl fmt::Display for SubFailure {
                 write!(f, "consumers for {topic}:{channel} exceeds limit of {limit}")
             }
             Self::Deleted => f.write_str("to deleted topic/channel"),
+            Self::Storage(cause) => f.write_str(cause),
         }
     }
 }
@@ -263,6 +264,7 @@ mod tests {
                 ProtocolError::SubFailed(SubFailure::Deleted),
                 "E_SUB_FAILED SUB failed to deleted topic/channel",
             ),
+            (ProtocolError::SubFailed(SubFailure::Storage("x".into())), "E_SUB_FAILED SUB failed x"),
             (publish(Verb::Pub, PublishFailure::Exiting), "E_PUB_FAILED PUB failed exiting"),
             (publish(Verb::Mpub, PublishFailure::Exiting), "E_MPUB_FAILED MPUB failed exiting"),
             (publish(Verb::Dpub, PublishFailure::Storage("x".into())), "E_DPUB_FAILED DPUB failed x"),

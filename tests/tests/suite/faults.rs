@@ -302,6 +302,22 @@ async fn a_bad_block_costs_what_is_in_it() {
     assert_eq!(aside.count(), 1, "the file is kept");
 }
 
+#[tokio::test]
+async fn a_topic_that_cannot_be_made_is_refused_with_the_cause() {
+    // Protects an operator who looks for the cause: a full disk is not a daemon that stops.
+    if !ours_only("faults are set in our own code") {
+        return;
+    }
+    let nsqd = Nsqd::start_with_faults("folder-create=enospc", &[]).await;
+    let mut client = nsqd.connect().await;
+    client.send(b"SUB t c\n").await;
+    let error = client.next_error().await;
+    assert!(error.starts_with("E_SUB_FAILED SUB failed cannot open"), "{error}");
+    assert_eq!(nsqd.post("/pub?topic=t", b"x").await.status, 503);
+    assert_eq!(nsqd.post("/topic/create?topic=t", b"").await.status, 503);
+    assert!(nsqd.stats().await.topic("t").is_null(), "nothing is left of it");
+}
+
 /// Waits for a line of the log.
 async fn within_log(nsqd: &Nsqd, text: &str) {
     nsqd.await_stats(text, |_| nsqd.log().iter().any(|line| line.contains(text))).await;
