@@ -35,7 +35,7 @@ pub(crate) struct Deferred {
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) run: Run,
-    /// The number of this delivery, from 1; the frames in the log say 1.
+    /// The number of this delivery, from 1. The frames in the log have that of the first.
     pub(crate) attempts: u16,
 }
 
@@ -363,7 +363,7 @@ impl State {
 
     /// Whether any message of `from..to` may still be delivered.
     pub(crate) fn needs(&self, mut from: u64, to: u64) -> bool {
-        for (skip_from, skip_to) in self.skips.ranges() {
+        for (skip_from, skip_to) in self.skips.within(from, to) {
             if !self.window.covers(from, skip_from.min(to)) {
                 return true;
             }

@@ -208,8 +208,9 @@ impl Importer<'_> {
                 "it has messages in disk queues of NSQ and is in use by this nsqd, too; move its .diskqueue. files elsewhere and start with another --data-path to import them",
             ));
         }
-        self.write(name, &listed, &channels, &plan, &paths)?;
-        Ok(plan.messages.len() as u64)
+        let messages = plan.messages.len() as u64;
+        self.write(name, &listed, &channels, plan, &paths)?;
+        Ok(messages)
     }
 
     fn write(
@@ -217,7 +218,7 @@ impl Importer<'_> {
         name: &TopicName,
         listed: &Listed,
         channels: &[ChannelName],
-        plan: &Plan,
+        mut plan: Plan,
         files: &[PathBuf],
     ) -> io::Result<()> {
         let bytes: u64 = plan.messages.iter().map(|message| u64::from(message.body_bytes) + 42).sum();
@@ -233,7 +234,7 @@ impl Importer<'_> {
             Some(((channel.clone(), *listed.channels.get(channel)?), foreign.clone()))
         });
         let (channels, foreign): (Vec<_>, Vec<_>) = kept.unzip();
-        let plan = Plan { messages: plan.messages.clone(), foreign, ..*plan };
+        plan.foreign = foreign;
         if plan.duplicates != 0 {
             info!("IMPORT: {} records of topic {name} were there twice", plan.duplicates);
         }
