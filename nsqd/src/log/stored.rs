@@ -17,7 +17,7 @@ use super::{
 /// A message that was published elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stored<'a> {
-    /// Above that of the message before, or equal to it where no channel gets both.
+    /// Unique among those that one channel gets.
     pub(crate) id: MessageId,
     pub(crate) timestamp_ns: i64,
     /// Deliveries so far, elsewhere.
@@ -35,6 +35,9 @@ pub(crate) struct StoredWriter {
     writer: Option<Writer>,
     files: u64,
     next_seq: u64,
+    /// Of the message before.
+    segment_id: u64,
+    /// The highest so far.
     last_id: u64,
 }
 
@@ -49,6 +52,7 @@ impl StoredWriter {
             writer: None,
             files: 0,
             next_seq: 0,
+            segment_id: 0,
             last_id: 0,
         }
     }
@@ -59,6 +63,12 @@ impl StoredWriter {
     /// There is no room, or the message is larger than a segment can be.
     pub(crate) fn push(&mut self, message: Stored<'_>, now_unix_ns: u64) -> io::Result<()> {
         let bytes = message.body.len();
+        let id = message.id.to_u64().unwrap_or(0);
+        if id < self.segment_id {
+            // Inside a segment ids rise.
+            self.end_segment()?;
+        }
+        self.segment_id = id;
         if !self.writer.as_ref().is_some_and(|writer| writer.has_room(1, bytes, false)) {
             self.end_segment()?;
             self.begin_segment(bytes, now_unix_ns)?;
@@ -71,7 +81,7 @@ impl StoredWriter {
         writer.push(&frame, message.body, None, false);
         writer.publish();
         self.next_seq += 1;
-        self.last_id = self.last_id.max(message.id.to_u64().unwrap_or(0));
+        self.last_id = self.last_id.max(id);
         self.left_bytes = self.left_bytes.saturating_sub(Writer::bytes_for(1, bytes, false) as u64);
         Ok(())
     }

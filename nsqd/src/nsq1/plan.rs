@@ -105,6 +105,8 @@ impl Gathered {
         let mut plan = Plan { duplicates, ..Plan::default() };
         let mut owned: BTreeMap<u32, Vec<Range<u64>>> = BTreeMap::new();
         let (mut last_id, mut last_message) = (0, None);
+        // Rising.
+        let mut of_channels: Vec<u64> = Vec::new();
         let groups = self.entries.chunk_by(|a, b| {
             (is_topics(a), a.message(), a.attempts) == (is_topics(b), b.message(), b.attempts)
         });
@@ -112,9 +114,18 @@ impl Gathered {
             let Some(first) = group.first() else { continue };
             let message = (is_topics(first), first.message());
             if last_message != Some(message) {
+                if is_topics(first) && last_message.is_some_and(|(is_topics, _)| !is_topics) {
+                    last_id = 0;
+                }
                 // FIN goes by the id: a message that shares it with another one gets the next.
                 last_id = first.id.max(last_id + 1);
+                while is_topics(first) && of_channels.binary_search(&last_id).is_ok() {
+                    last_id += 1;
+                }
                 last_message = Some(message);
+            }
+            if !is_topics(first) {
+                of_channels.push(last_id);
             }
             let seq = plan.messages.len() as u64;
             plan.messages.push(planned(first, last_id));
@@ -223,6 +234,10 @@ mod tests {
         );
         let found: Vec<u64> = ids(&plan).iter().map(|(id, _)| *id).collect();
         assert_eq!(found, [9, 10, 11, 12, 13]);
+        let own =
+            self::plan(1, &[(0, 9, 5, 0, "a"), (0, 12, 5, 0, "d"), (1, 3, 2, 0, "b"), (1, 9, 6, 0, "c")]);
+        let own: Vec<u64> = ids(&own).iter().map(|(id, _)| *id).collect();
+        assert_eq!(own, [9, 12, 3, 10], "an older message that waits in the topic keeps its id");
         let plan = self::plan(
             1,
             &[(0, u64::MAX, NOW - 5_000_000, 0, "a"), (0, u64::MAX >> 1, NOW + (1 << 60), 0, "b")],
@@ -238,7 +253,7 @@ mod tests {
     #[test]
     fn the_topics_own_come_last() {
         let plan = plan(1, &[(1, 5, 5, 0, "t"), (0, 9, 6, 0, "c"), (0, 5, 5, 0, "t")]);
-        assert_eq!(ids(&plan), [(5, 0), (9, 0), (10, 0)]);
+        assert_eq!(ids(&plan), [(5, 0), (9, 0), (6, 0)]);
         assert_eq!((plan.topic_from, &plan.foreign[0]), (2, &vec![]));
     }
 }
