@@ -196,7 +196,8 @@ impl Importer<'_> {
                 listed.channels.insert(channel.clone(), false);
             }
         }
-        let plan = gathered.plan(own);
+        let passes = !listed.paused && !listed.channels.is_empty();
+        let plan = gathered.plan(own, passes);
         if plan.messages.is_empty() {
             return Ok(0);
         }

@@ -90,61 +90,76 @@ impl Gathered {
         });
     }
 
-    /// Merges the copies, and orders by id, which is the order of publishing. `channels` is how many there are.
-    pub(super) fn plan(mut self, channels: u32) -> Plan {
+    /// Merges the copies, and orders by id, which is the order of publishing. `channels` is how many there are. If the topic
+    /// `passes` its own messages on, each channel gets those that it does not hold already; otherwise they come last.
+    pub(super) fn plan(mut self, channels: u32, passes: bool) -> Plan {
         // The same message twice in one queue is a requeue that a kill kept from being forgotten.
         self.entries
             .sort_unstable_by_key(|entry| (entry.queue, entry.message(), std::cmp::Reverse(entry.attempts)));
         let before = self.entries.len();
         self.entries.dedup_by_key(|entry| (entry.queue, entry.message()));
         let duplicates = (before - self.entries.len()) as u64;
-        let is_topics = |entry: &Entry| entry.queue == channels;
-        // Copies that were delivered as often are one message; the topic's own come last.
+        let waits = |entry: &Entry| entry.queue == channels && !passes;
         self.entries
-            .sort_unstable_by_key(|entry| (is_topics(entry), entry.message(), entry.attempts, entry.queue));
+            .sort_unstable_by_key(|entry| (waits(entry), entry.message(), entry.attempts, entry.queue));
         let mut plan = Plan { duplicates, ..Plan::default() };
         let mut owned: BTreeMap<u32, Vec<Range<u64>>> = BTreeMap::new();
-        let (mut last_id, mut last_message) = (0, None);
-        // Rising.
-        let mut of_channels: Vec<u64> = Vec::new();
-        let groups = self.entries.chunk_by(|a, b| {
-            (is_topics(a), a.message(), a.attempts) == (is_topics(b), b.message(), b.attempts)
-        });
-        for group in groups {
-            let Some(first) = group.first() else { continue };
-            let message = (is_topics(first), first.message());
-            if last_message != Some(message) {
-                if is_topics(first) && last_message.is_some_and(|(is_topics, _)| !is_topics) {
-                    last_id = 0;
-                }
-                // FIN goes by the id: a message that shares it with another one gets the next.
-                last_id = first.id.max(last_id + 1);
-                while is_topics(first) && of_channels.binary_search(&last_id).is_ok() {
-                    last_id += 1;
-                }
-                last_message = Some(message);
+        let (mut last_id, mut is_waiting) = (0, false);
+        // Of those before the ones that wait; rising.
+        let mut given: Vec<u64> = Vec::new();
+        let is_one = |a: &Entry, b: &Entry| (waits(a), a.message()) == (waits(b), b.message());
+        for copies in self.entries.chunk_by(is_one) {
+            let Some(first) = copies.first() else { continue };
+            if waits(first) && !is_waiting {
+                (last_id, is_waiting) = (0, true);
             }
-            if !is_topics(first) {
-                of_channels.push(last_id);
+            // FIN goes by the id: a message that shares it with another one gets the next.
+            last_id = first.id.max(last_id + 1);
+            while is_waiting && given.binary_search(&last_id).is_ok() {
+                last_id += 1;
             }
-            let seq = plan.messages.len() as u64;
-            plan.messages.push(planned(first, last_id));
-            if is_topics(first) {
+            if is_waiting {
+                plan.messages.push(planned(first, last_id));
                 continue;
             }
-            plan.topic_from = seq + 1;
-            for entry in group {
-                let ranges = owned.entry(entry.queue).or_default();
-                match ranges.last_mut() {
-                    Some(last) if last.end == seq => last.end += 1,
-                    _ => ranges.push(seq..seq + 1),
+            given.push(last_id);
+            // Copies that were delivered as often are stored once.
+            for equal in copies.chunk_by(|a, b| a.attempts == b.attempts) {
+                let Some(stored) = equal.first() else { continue };
+                let holders = holders(equal, copies, channels);
+                if holders.is_empty() {
+                    continue;
+                }
+                let seq = plan.messages.len() as u64;
+                plan.messages.push(planned(stored, last_id));
+                for queue in holders {
+                    add(owned.entry(queue).or_default(), seq);
                 }
             }
+            plan.topic_from = plan.messages.len() as u64;
         }
         plan.foreign = (0..channels)
             .map(|channel| gaps(owned.get(&channel).map_or(&[], Vec::as_slice), plan.topic_from))
             .collect();
         plan
+    }
+}
+
+/// The channels that get the copies `equal`: whose queues they are from; and of the topic's own copy all that have none.
+fn holders(equal: &[Entry], copies: &[Entry], channels: u32) -> Vec<u32> {
+    let mut holders: Vec<u32> =
+        equal.iter().map(|entry| entry.queue).filter(|queue| *queue < channels).collect();
+    if equal.iter().any(|entry| entry.queue == channels) {
+        let has_none = |channel: &u32| copies.iter().all(|copy| copy.queue != *channel);
+        holders.extend((0..channels).filter(has_none));
+    }
+    holders
+}
+
+fn add(ranges: &mut Vec<Range<u64>>, seq: u64) {
+    match ranges.last_mut() {
+        Some(last) if last.end == seq => last.end += 1,
+        _ => ranges.push(seq..seq + 1),
     }
 }
 
@@ -180,13 +195,17 @@ mod tests {
 
     /// Plans these records: queue, id, timestamp, attempts, body.
     fn plan(channels: u32, records: &[(u32, u64, i64, u16, &str)]) -> Plan {
+        plan_of(channels, false, records)
+    }
+
+    fn plan_of(channels: u32, passes: bool, records: &[(u32, u64, i64, u16, &str)]) -> Plan {
         let mut gathered = Gathered::new(NOW);
         for (file, (queue, id, timestamp_ns, attempts, body)) in (0..).zip(records) {
             let (id, body) = (MessageId::from_u64(*id), body.as_bytes());
             let record = Record { timestamp_ns: *timestamp_ns, attempts: *attempts, id, body };
             gathered.add(*queue, file, &Found { offset: 0, record });
         }
-        gathered.plan(channels)
+        gathered.plan(channels, passes)
     }
 
     fn ids(plan: &Plan) -> Vec<(u64, u16)> {
@@ -249,7 +268,19 @@ mod tests {
         );
     }
 
-    /// Protects: what waits in the topic goes to all channels, whatever some of them hold already.
+    /// Protects: after a kill the topic's queue still has what was copied to channels. Each channel gets it once, with its
+    /// attempts and its id; also those that have not got it.
+    #[test]
+    fn what_the_topic_passes_on_is_not_doubled() {
+        let records =
+            [(2, 5, 5, 0, "t"), (0, 5, 5, 3, "t"), (2, 6, 6, 0, "u"), (1, 4, 4, 0, "v"), (2, 4, 4, 0, "v")];
+        let plan = plan_of(2, true, &records);
+        assert_eq!(ids(&plan), [(4, 0), (5, 0), (5, 3), (6, 0)]);
+        assert_eq!(plan.foreign, [vec![(1, 2)], vec![(2, 3)]]);
+        assert_eq!(plan.topic_from, 4);
+    }
+
+    /// Protects: what waits in a paused topic waits, whatever channels hold.
     #[test]
     fn the_topics_own_come_last() {
         let plan = plan(1, &[(1, 5, 5, 0, "t"), (0, 9, 6, 0, "c"), (0, 5, 5, 0, "t")]);
