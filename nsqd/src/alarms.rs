@@ -13,7 +13,7 @@ use tracing::error;
 use crate::{
     channel::write_atomically,
     clock,
-    log::{Damage, DamageKind, set_aside},
+    log::{Damage, DamageKind, keep_aside},
 };
 
 /// Name of the file in the data path: a line of JSON, and a line with its CRC-32C in hex.
@@ -122,7 +122,7 @@ impl Alarms {
         let is_damaged = inner.is_none();
         let alarms = Self { path, inner: Mutex::new(inner.unwrap_or_default()) };
         if is_damaged {
-            let aside = set_aside(&alarms.path)?;
+            let aside = keep_aside(&alarms.path)?;
             let what = format!("does not check; kept as {}; earlier alarms are not known", aside.display());
             alarms.raise(AlarmKind::DamagedAlarms, None, &alarms.path, what);
         }

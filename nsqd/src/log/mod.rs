@@ -30,7 +30,7 @@ pub use self::{
 };
 pub(crate) use self::{
     segment::{
-        salvage::{is_bad_block, set_aside},
+        salvage::{is_bad_block, keep_aside},
         segment_base,
     },
     stored::{Stored, StoredWriter},

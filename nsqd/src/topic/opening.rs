@@ -21,7 +21,7 @@ use super::{
 use crate::{
     alarms::AlarmKind,
     channel::{Channel, Checkpoint, FanOut},
-    log::{Check, Log, OpenError, OpenOptions, set_aside},
+    log::{Check, Log, OpenError, OpenOptions, keep_aside},
 };
 
 impl Topic {
@@ -41,14 +41,21 @@ impl Topic {
             None => (Log::in_memory(&log_options(&environment)), StateFile::Absent),
             Some(folder) => open_log(&name, folder, &environment)?,
         };
-        let (written, paused) = match state {
-            StateFile::Whole(state) => (Some(state), state.paused),
-            StateFile::Absent => (None, false),
-            StateFile::Damaged => (None, listed.is_some_and(|listed| listed.paused)),
-        };
         let first = log.ranges().first().map_or(0, |range| range.0);
-        let state = written.unwrap_or(TopicState { paused, held: first, tail: 0 });
         let tail = log.tail();
+        let unknown = |paused| TopicState { paused, held: first, tail: 0 };
+        let (state, written) = match (state, &folder) {
+            (StateFile::Whole(state), _) => (state, Some(state)),
+            (StateFile::Damaged, Some(folder)) => {
+                // The list may not say it any more at the next start.
+                let state = unknown(listed.is_some_and(|listed| listed.paused));
+                folder
+                    .write_state(state, false)
+                    .map_err(|cause| OpenError::Io { path: folder.state_file(), cause })?;
+                (state, Some(state))
+            }
+            _ => (unknown(false), None),
+        };
         let topic = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             name,
@@ -100,7 +107,7 @@ impl Topic {
             });
             let channel = Channel::restore(self.setup(name), checkpoint, exact && !is_damaged);
             if is_damaged {
-                // Without a file the channel would not be there after a kill.
+                // Until here a start finds the damage again.
                 channel.save_again(false).map_err(failed)?;
             }
             inner.channels.push(channel);
@@ -110,11 +117,11 @@ impl Topic {
         Ok(())
     }
 
-    /// `None` if the checkpoint is damaged; the file is set aside then.
+    /// `None` if the checkpoint is damaged; the file has a second name then, and waits to be replaced.
     fn read_checkpoint(&self, path: &Path) -> std::io::Result<Option<Checkpoint>> {
         let checkpoint = Checkpoint::decode(&std::fs::read(path)?);
         if checkpoint.is_none() {
-            let aside = set_aside(path)?;
+            let aside = keep_aside(path)?;
             let what = format!(
                 "does not check; kept as {}; the channel delivers all that is retained, also what it had finished",
                 aside.display()
@@ -143,7 +150,7 @@ fn open_log(
         StateFile::Absent => {}
         StateFile::Damaged => {
             let path = folder.state_file();
-            let aside = set_aside(&path).map_err(failed)?;
+            let aside = keep_aside(&path).map_err(failed)?;
             let what = format!(
                 "does not check; kept as {}; the pause is that of the list of topics, and messages that had passed to channels may \
                  wait in the topic again",

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     alarms::AlarmKind,
     fault,
-    log::{OpenError, set_aside},
+    log::{OpenError, keep_aside},
 };
 
 /// After a topic or channel was made, the list is rewritten within this time. The folders are the truth; so many
@@ -84,7 +84,7 @@ impl Topics {
             // Only NSQ's list without folders of ours is all that there is.
             Err(MetadataError::Damaged(cause)) if !scan.topics.is_empty() => {
                 let path = data_path.join(Metadata::FILE);
-                let aside = set_aside(&path).map_err(failed)?;
+                let aside = keep_aside(&path).map_err(failed)?;
                 let what = format!(
                     "{cause}; kept as {}; topics and channels are those of the folders",
                     aside.display()

@@ -121,6 +121,54 @@ async fn damaged_lists_cost_nothing() {
     }
 }
 
+/// Kills nsqd at each of these points of its start on a damaged file, then starts it and returns it.
+async fn killed_while_mending(nsqd: Nsqd, file: &Path, points: &[&str], kind: &str) -> Nsqd {
+    flip(file, 20);
+    for point in points {
+        let status = nsqd.fails_to_start_with_faults(&format!("{point}=abort")).await;
+        assert!(!status.success(), "{point} was not met");
+    }
+    let aside = format!("{}.damaged-1", file.display());
+    assert!(!Path::new(&aside).exists(), "one damage is kept once");
+    let nsqd = nsqd.start_again().await;
+    assert_eq!(kinds(&nsqd).await, [kind]);
+    nsqd
+}
+
+#[tokio::test]
+async fn a_kill_while_a_damaged_checkpoint_is_replaced_loses_no_channel() {
+    // Protects a channel, its messages and its pause between the look at its damaged file and the new one.
+    if !ours_only("it has no checkpoints") {
+        return;
+    }
+    let nsqd = stopped().await;
+    let file = nsqd.data_path().join("t.topic/c.channel");
+    let points = ["channel-create", "channel-written", "channel-rename", "channel-renamed"];
+    let nsqd = killed_while_mending(nsqd, &file, &points, "damaged-checkpoint").await;
+    assert_eq!(nsqd.stats().await.channel("t", "c")["paused"], true);
+    assert_eq!(bodies(&nsqd, 3).await, ["message 1", "message 2", "message 3"]);
+}
+
+#[tokio::test]
+async fn a_kill_while_a_damaged_state_is_replaced_loses_no_pause() {
+    // Protects the pause of a topic between the look at its damaged state and the new one, and after it.
+    if !ours_only("it has no such file") {
+        return;
+    }
+    let mut nsqd = stopped().await.start_again().await;
+    nsqd.post_ok("/topic/pause?topic=t").await;
+    assert!(nsqd.terminate().await.success());
+    let file = nsqd.data_path().join("t.topic/topic.state");
+    let points = ["state-create", "state-rename", "state-renamed"];
+    let mut nsqd = killed_while_mending(nsqd, &file, &points, "damaged-topic-state").await;
+    assert_eq!(nsqd.stats().await.topic("t")["paused"], true);
+    nsqd.kill().await;
+    // The list of topics said so, too.
+    std::fs::remove_file(nsqd.data_path().join("nsqd.dat")).expect("it is there");
+    let nsqd = nsqd.start_again().await;
+    assert_eq!(nsqd.stats().await.topic("t")["paused"], true);
+}
+
 #[tokio::test]
 async fn a_damaged_segment_is_kept() {
     // Protects the file, and whatever is published later, whose seqs and ids go on.

@@ -1,9 +1,9 @@
-//! What to do with a file that is damaged: it is set aside, never deleted.
+//! What to do with a file that is damaged: it is kept aside, never deleted.
 
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -20,15 +20,45 @@ pub(crate) fn is_bad_block(cause: &io::Error) -> bool {
 /// # Errors
 /// It cannot be renamed.
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let name = |number: u32| {
+    let aside = names_aside(path).find(|aside| !aside.exists()).ok_or_else(no_name)?;
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// Gives a damaged file a second name, which says so and is returned, before something whole takes its place. Whoever is
+/// killed in between finds the damage again, and no name twice.
+///
+/// # Errors
+/// The name cannot be given.
+pub(crate) fn keep_aside(path: &Path) -> io::Result<PathBuf> {
+    let inode = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    let damaged = inode(path)?;
+    for aside in names_aside(path) {
+        match inode(&aside) {
+            Ok(known) if known == damaged => return Ok(aside),
+            Ok(_) => {}
+            Err(_) => {
+                // Not every file system has second names.
+                if fs::hard_link(path, &aside).is_err() {
+                    fs::copy(path, &aside)?;
+                }
+                return Ok(aside);
+            }
+        }
+    }
+    Err(no_name())
+}
+
+fn names_aside(path: &Path) -> impl Iterator<Item = PathBuf> {
+    (0..u32::MAX).map(move |number| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".damaged-{number}"));
         PathBuf::from(name)
-    };
-    let aside = (0..u32::MAX).map(name).find(|aside| !aside.exists());
-    let aside = aside.ok_or_else(|| io::Error::other("no name is free to set a damaged file aside"))?;
-    fs::rename(path, &aside)?;
-    Ok(aside)
+    })
+}
+
+fn no_name() -> io::Error {
+    io::Error::other("no name is free to keep a damaged file under")
 }
 
 /// Puts a copy in the place of a file some blocks of which cannot be read: those are zero in it. Returns where the file
@@ -55,7 +85,7 @@ pub(crate) fn salvage(path: &Path) -> io::Result<PathBuf> {
         copy.write_all_at(block, at)?;
     }
     copy.sync_all()?;
-    let aside = set_aside(path)?;
+    let aside = keep_aside(path)?;
     fs::rename(&copy_path, path)?;
     Ok(aside)
 }
