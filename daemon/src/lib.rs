@@ -1,4 +1,4 @@
-//! What the daemons share: options, logging, signals, the version they report.
+//! What the daemons share: options, logging, signals, TLS, the version they report.
 //!
 //! Nothing here knows a particular daemon: each brings its own table of flags and its own checked struct.
 
@@ -7,6 +7,7 @@ pub mod duration;
 pub mod log;
 pub mod options;
 pub mod signals;
+pub mod tls;
 pub mod version;
 
 mod quote;
@@ -20,6 +21,14 @@ use std::io;
 pub fn hostname() -> io::Result<String> {
     let name = rustix::system::uname().nodename().to_str().map(str::to_owned);
     name.map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))
+}
+
+/// The system's words without the number that Rust adds, and without a capital.
+pub fn io_cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" (os error").map_or(text.as_str(), |(text, _)| text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 #[cfg(test)]

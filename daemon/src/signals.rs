@@ -1,8 +1,29 @@
-//! Signals: SIGINT and SIGTERM begin an orderly stop, the others do not disturb.
+//! Signals: SIGINT and SIGTERM begin an orderly stop, SIGHUP has files read anew, the others do not disturb.
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Each SIGHUP.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Listens from now on. Must be called within a tokio runtime that has I/O enabled.
+    ///
+    /// # Errors
+    /// If the operating system refuses a handler.
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next. Several that come together may be one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
 
 /// Installs the handlers and returns a future that ends with the name of the first SIGINT or SIGTERM.
 ///
@@ -34,16 +55,18 @@ mod tests {
     use rustix::process::{Signal, getpid, kill_process};
     use tokio::time::timeout;
 
-    use super::*;
+    use super::{Hangups, SignalKind, shutdown_signal, signal};
 
     /// A stop must be asked for by SIGTERM, and neither a second one nor a lost terminal may kill the process midway.
     #[tokio::test]
     async fn sigterm_ends_the_wait_and_the_other_signals_are_ignored() {
         let shutdown = shutdown_signal().unwrap();
+        let mut hangups = Hangups::new().unwrap();
         let mut witness = signal(SignalKind::terminate()).unwrap();
         for ignored in [Signal::HUP, Signal::USR1, Signal::USR2] {
             kill_process(getpid(), ignored).unwrap();
         }
+        timeout(Duration::from_secs(10), hangups.next()).await.unwrap();
         kill_process(getpid(), Signal::TERM).unwrap();
         let name = timeout(Duration::from_secs(10), shutdown).await.unwrap();
         assert_eq!(name, "SIGTERM");

@@ -11,7 +11,8 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 use parking_lot::{Mutex, RwLock};
-use protocol::TopicName;
+use daemon::tls::Peer;
+use protocol::{Compression, TopicName};
 
 /// What a client said about itself, and what was agreed.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,11 @@ pub(crate) struct Identity {
     pub(crate) sample_rate: u8,
     pub(crate) topology_region: String,
     pub(crate) topology_zone: String,
+    pub(crate) compression: Option<Compression>,
+    /// `None` without TLS.
+    pub(crate) tls: Option<Peer>,
+    /// Whom the authorization server knows, and where to read about it; `None` without AUTH.
+    pub(crate) authorized: Option<(String, String)>,
 }
 
 /// Where a connection stands. The numbers are those of `/stats`.
@@ -38,6 +44,8 @@ pub(crate) enum Phase {
 pub(crate) struct Client {
     pub(crate) id: u64,
     pub(crate) remote_address: String,
+    /// Without port; empty on a unix socket.
+    pub(crate) remote_ip: String,
     pub(crate) connected_unix: i64,
     pub(crate) identity: RwLock<Identity>,
     pub(crate) ready_count: AtomicU32,
@@ -64,6 +72,7 @@ impl Client {
         Arc::new(Self {
             id,
             remote_address,
+            remote_ip: remote_ip.to_owned(),
             connected_unix,
             identity: RwLock::new(identity),
             ready_count: AtomicU32::new(0),

@@ -8,7 +8,6 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock, major, minor};
 
-use crate::listen;
 
 /// Locks the folder itself, as NSQ does, so that neither opens what the other uses. The lock is held as long as the file.
 ///
@@ -17,12 +16,12 @@ use crate::listen;
 pub fn lock(data_path: &Path) -> Result<File, String> {
     let path = data_path.display();
     let folder = File::open(data_path)
-        .map_err(|error| format!("failed to lock data-path: open {path}: {}", listen::cause(&error)))?;
+        .map_err(|error| format!("failed to lock data-path: open {path}: {}", daemon::io_cause(&error)))?;
     if !folder.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         return Err(format!("failed to lock data-path: {path} is not a directory"));
     }
     flock(&folder, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-        let cause = listen::cause(&error.into());
+        let cause = daemon::io_cause(&error.into());
         let holder = holder(&folder).map_or_else(String::new, |pid| format!(": process {pid} holds the lock"));
         format!("failed to lock data-path: cannot flock directory {path} - {cause} (possibly in use by another instance of nsqd){holder}")
     })?;

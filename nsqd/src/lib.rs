@@ -2,6 +2,7 @@
 
 mod run;
 
+mod connections;
 pub mod data_path;
 mod listen;
 mod nsq1;
@@ -12,6 +13,8 @@ mod workers;
 
 mod http;
 mod tcp;
+
+mod auth;
 
 mod client;
 mod timers;

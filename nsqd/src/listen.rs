@@ -2,7 +2,7 @@
 
 use std::{fs, io, net::SocketAddr, os::unix::fs::FileTypeExt, path::PathBuf, time::Duration};
 
-use daemon::address::ListenAddress;
+use daemon::{address::ListenAddress, io_cause};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tracing::error;
@@ -29,11 +29,11 @@ impl Listener {
     pub(crate) fn bind(address: &ListenAddress) -> Result<Self, String> {
         match address {
             ListenAddress::Tcp(text) => Self::bind_tcp(text).map_err(|error| {
-                format!("listen ({text}) failed - listen tcp {text}: bind: {}", cause(&error))
+                format!("listen ({text}) failed - listen tcp {text}: bind: {}", io_cause(&error))
             }),
             ListenAddress::Unix(path) => Self::bind_unix(path).map_err(|error| {
                 let path = path.display();
-                format!("listen ({path}) failed - listen unix {path}: bind: {}", cause(&error))
+                format!("listen ({path}) failed - listen unix {path}: bind: {}", io_cause(&error))
             }),
         }
     }
@@ -170,12 +170,4 @@ fn bind_socket(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// The system's words without the number that Rust adds.
-pub(crate) fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.rsplit_once(" (os error").map_or(text.as_str(), |(text, _)| text);
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -27,6 +27,16 @@ pub(crate) struct Nsqd {
     pub(crate) tcp_port: i32,
     /// The bound port; −1 for a unix socket, 0 without HTTP.
     pub(crate) http_port: i32,
+    /// The bound port; 0 without HTTPS.
+    pub(crate) https_port: i32,
+}
+
+/// The ports that are bound.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) tcp: i32,
+    pub(crate) http: i32,
+    pub(crate) https: i32,
 }
 
 impl Nsqd {
@@ -34,14 +44,25 @@ impl Nsqd {
         start: Start,
         topics: Arc<Topics>,
         alarms: Arc<Alarms>,
+        tcp: Arc<tcp::Settings>,
         hostname: String,
-        tcp_port: i32,
-        http_port: i32,
+        ports: Ports,
     ) -> Arc<Self> {
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
-        let tcp = Arc::new(tcp::Settings::new(&start.options));
-        Arc::new(Self { start, topics, alarms, clients, tcp, hostname, start_unix, tcp_port, http_port })
+        let Ports { tcp: tcp_port, http: http_port, https: https_port } = ports;
+        Arc::new(Self {
+            start,
+            topics,
+            alarms,
+            clients,
+            tcp,
+            hostname,
+            start_unix,
+            tcp_port,
+            http_port,
+            https_port,
+        })
     }
 
     /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.

@@ -8,27 +8,26 @@ use std::{
     time::Duration,
 };
 
+use daemon::{signals::Hangups, tls::ServerTls};
 use protocol::NodeId;
-use tokio::runtime::Builder;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
+use tokio::runtime::{Builder, Runtime};
+use tracing::{error, info, warn};
 
 use crate::{
     alarms::Alarms,
-    data_path, http,
-    listen::{self, Accepted, Listener},
+    auth::Authorizer,
+    connections::{self, Connections},
+    data_path,
+    listen::Listener,
     log::{Check, Limits, StorageThread},
     nsq1,
-    nsqd::Nsqd,
+    nsqd::{Nsqd, Ports},
     options::Start,
     tcp,
     timers::Timers,
     topic::{Commits, Environment, Housekeeping, Topics},
     workers::Workers,
 };
-
-/// How long connections may take to end when the daemon stops.
-const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the daemon cannot start; the text of the FATAL line.
 type Failure = String;
@@ -47,8 +46,11 @@ struct Daemon {
     nsqd: Arc<Nsqd>,
     storage: StorageThread,
     timers: Arc<Timers>,
+    runtime: Runtime,
     tcp: Listener,
     http: Option<Listener>,
+    https: Option<(Listener, Arc<ServerTls>)>,
+    tls: Option<Arc<ServerTls>>,
 }
 
 impl Daemon {
@@ -56,11 +58,20 @@ impl Daemon {
         let instantiate = |cause: String| format!("failed to instantiate nsqd - {cause}");
         let options = &start.options;
         let lock = data_path::lock(&options.data_path).map_err(instantiate)?;
+        let tls = ServerTls::load(&options.tls)
+            .map_err(|error| instantiate(format!("failed to build TLS config - {error}")))?;
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| instantiate(error.to_string()))?;
+        let authorizer =
+            Authorizer::new(options, runtime.handle().clone()).map_err(|error| instantiate(error.to_string()))?;
         info!("{}", daemon::version::line("nsqd"));
         info!("ID: {}", options.node_id);
         let node_id = NodeId::new(options.node_id.into()).map_err(|error| instantiate(error.to_string()))?;
         let tcp = Listener::bind(&options.tcp_address).map_err(instantiate)?;
         let http = options.http_address.as_ref().map(Listener::bind).transpose().map_err(instantiate)?;
+        let https = match (&options.https_address, &tls) {
+            (Some(address), Some(tls)) => Some((Listener::bind(address).map_err(instantiate)?, Arc::clone(tls))),
+            _ => None,
+        };
         let segment_bytes_max = u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX);
         nsq1::import(&options.data_path, segment_bytes_max, options.max_msg_size).map_err(instantiate)?;
         let storage = StorageThread::start().map_err(|error| instantiate(error.to_string()))?;
@@ -101,53 +112,61 @@ impl Daemon {
                 topics.sync_all();
             });
         }
-        let (tcp_port, http_port) = (tcp.port(), http.as_ref().map_or(0, Listener::port));
-        let nsqd = Nsqd::new(start, topics, alarms, hostname, tcp_port, http_port);
-        Ok(Self { lock, nsqd, storage, timers, tcp, http })
+        let ports = Ports {
+            tcp: tcp.port(),
+            http: http.as_ref().map_or(0, Listener::port),
+            https: https.as_ref().map_or(0, |(listener, _)| listener.port()),
+        };
+        let settings = Arc::new(tcp::Settings::new(&start.options, tls.clone(), authorizer));
+        let nsqd = Nsqd::new(start, topics, alarms, settings, hostname, ports);
+        Ok(Self { lock, nsqd, storage, timers, runtime, tcp, http, https, tls })
     }
 
     fn serve(self) -> Result<ExitCode, Failure> {
-        let Self { lock, nsqd, storage, timers, tcp, http } = self;
+        let Self { lock, nsqd, storage, timers, runtime, tcp, http, https, tls } = self;
         let failed = |error: std::io::Error| format!("cannot start threads - {error}");
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(failed)?;
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         runtime.block_on(async {
             let signal = daemon::signals::shutdown_signal().map_err(failed)?;
-            let (stop_tcp, stop_http) = (CancellationToken::new(), CancellationToken::new());
-            let (tcp_tasks, http_tasks) = (TaskTracker::new(), TaskTracker::new());
-            let (tcp_name, http_name) = (tcp.name(), http.as_ref().map(Listener::name));
+            let hangups = Hangups::new().map_err(failed)?;
+            let max = connections::limit(nsqd.start.options.max_connections);
+            let clients = Connections::new(&workers, &nsqd, max);
+            let requests = Connections::new(&workers, &nsqd, max);
+            let tcp_name = tcp.name();
+            let http_name = http.as_ref().map(|http| format!("HTTP: closing {}", http.name()));
+            let https_name = https.as_ref().map(|(https, _)| format!("HTTPS: closing {}", https.name()));
             info!("TCP: listening on {tcp_name}");
-            let accept_tcp =
-                tcp.accept(|accepted| spawn_tcp(&workers, &tcp_tasks, &nsqd, accepted, &stop_tcp));
+            let accept_tcp = tcp.accept(|accepted| clients.tcp(accepted));
             let accept_http = async {
-                match http {
-                    Some(http) => {
-                        info!("HTTP: listening on {}", http.name());
-                        http.accept(|accepted| spawn_http(&workers, &http_tasks, &nsqd, accepted, &stop_http))
-                            .await
-                    }
-                    None => std::future::pending().await,
-                }
+                let Some(http) = http else { return std::future::pending().await };
+                info!("HTTP: listening on {}", http.name());
+                http.accept(|accepted| requests.http(accepted)).await
+            };
+            let accept_https = async {
+                let Some((https, tls)) = https else { return std::future::pending().await };
+                info!("HTTPS: listening on {}", https.name());
+                https.accept(|accepted| requests.https(accepted, &tls)).await
             };
             // Polled in this order: the line about TCP comes before that about HTTP.
             let stopped = {
-                tokio::pin!(accept_tcp, accept_http);
+                tokio::pin!(accept_tcp, accept_http, accept_https);
                 tokio::select! {
+                    biased;
                     name = signal => Ok(name),
                     failed = &mut accept_tcp => Err(failed),
                     failed = &mut accept_http => Err(failed),
+                    failed = &mut accept_https => Err(failed),
                     () = timers.run() => Ok("timers"),
+                    () = reload(hangups, tls.as_deref()) => Ok("reload"),
                 }
             };
             info!("TCP: closing {tcp_name}");
-            stop_tcp.cancel();
-            finish(&tcp_tasks, "TCP").await;
-            if let Some(name) = http_name {
-                info!("HTTP: closing {name}");
+            clients.finish("TCP").await;
+            for name in [http_name, https_name].into_iter().flatten() {
+                info!("{name}");
             }
-            stop_http.cancel();
-            finish(&http_tasks, "HTTP").await;
+            requests.finish("HTTP").await;
             stopped.map(drop).or_else(|result| result.map_err(|error| format!("listener failed - {error}")))
         })?;
         let closed = nsqd.topics.close();
@@ -163,56 +182,16 @@ impl Daemon {
     }
 }
 
-async fn finish(tasks: &TaskTracker, what: &str) {
-    tasks.close();
-    if tokio::time::timeout(STOP_GRACE, tasks.wait()).await.is_err() {
-        warn!("{what}: {} connections did not end in time", tasks.len());
+/// Reads the certificates anew at each SIGHUP, for ever.
+async fn reload(mut hangups: Hangups, tls: Option<&ServerTls>) {
+    loop {
+        hangups.next().await;
+        match tls.map(ServerTls::reload) {
+            None => info!("SIGHUP: there is nothing to read anew"),
+            Some(Ok(())) => info!("SIGHUP: the certificates were read anew, for connections to come"),
+            Some(Err(cause)) => error!("SIGHUP: the certificates stay as they were - {cause}"),
+        }
     }
-}
-
-fn spawn_tcp(
-    workers: &Workers,
-    tasks: &TaskTracker,
-    nsqd: &Arc<Nsqd>,
-    accepted: Accepted,
-    stop: &CancellationToken,
-) {
-    let (nsqd, stop, peer) = (Arc::clone(nsqd), stop.clone(), accepted.peer());
-    let settings = Arc::clone(&nsqd.tcp);
-    workers.spawn(tasks, async move {
-        match accepted {
-            Accepted::Tcp(stream, _) => {
-                let Ok(stream) = listen::into_tcp(stream) else { return };
-                tcp::serve(nsqd, settings, stream, peer, stop).await;
-            }
-            Accepted::Unix(stream) => {
-                let Ok(stream) = listen::into_unix(stream) else { return };
-                tcp::serve(nsqd, settings, stream, peer, stop).await;
-            }
-        }
-    });
-}
-
-fn spawn_http(
-    workers: &Workers,
-    tasks: &TaskTracker,
-    nsqd: &Arc<Nsqd>,
-    accepted: Accepted,
-    stop: &CancellationToken,
-) {
-    let (nsqd, stop, (peer, _)) = (Arc::clone(nsqd), stop.clone(), accepted.peer());
-    workers.spawn(tasks, async move {
-        match accepted {
-            Accepted::Tcp(stream, _) => {
-                let Ok(stream) = listen::into_tcp(stream) else { return };
-                http::serve(nsqd, stream, peer, stop).await;
-            }
-            Accepted::Unix(stream) => {
-                let Ok(stream) = listen::into_unix(stream) else { return };
-                http::serve(nsqd, stream, peer, stop).await;
-            }
-        }
-    });
 }
 
 /// What is looked at before the first message is taken.

@@ -1,7 +1,8 @@
 //! The NSQ wire protocol: names, frames, commands, IDENTIFY, message ids, errors.
 //!
 //! What daemons and clients share of protocol V2, as plain synchronous code: bytes in, values or bytes out. There is no
-//! socket, no clock and no task here; the caller reads, writes and passes `now`.
+//! socket, no clock and no task here; the caller reads, writes and passes `now`. Only [`Compressed`] is a stream around
+//! another one, which both sides put on whatever they have.
 //!
 //! A daemon reads a command in steps, because NSQ checks the state of the connection before the parameters, and the
 //! parameters before the body:
@@ -16,6 +17,7 @@
 
 mod auth;
 mod command;
+mod compression;
 mod error;
 mod frame;
 mod id_generator;
@@ -30,6 +32,7 @@ pub use command::{
     BODY_SIZE_BYTES, Command, CommandLine, Limits, LineStatus, MAGIC, MAX_LINE_BYTES, MpubBody, MpubMessages,
     MpubScan, Params, Verb, body_size, check_magic, next_line, parse_fin_fast, put_mpub,
 };
+pub use compression::Compressed;
 pub use error::{ErrorCode, IdentifyField, MessageFailure, ProtocolError, PublishFailure, SubFailure};
 pub use frame::{
     ATTEMPTS_OFFSET, CLOSE_WAIT, CLOSE_WAIT_FRAME, FRAME_PREFIX_BYTES, Frame, FrameError, FrameType,

@@ -3,14 +3,23 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use protocol::{ChannelName, Command, Frame, HEARTBEAT, MAGIC, MessageId, TopicName, put_mpub};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use protocol::{
+    ChannelName, Command, Compressed, Compression, Frame, HEARTBEAT, MAGIC, MessageId, TopicName, put_mpub,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
+use crate::Tls;
 use crate::deadline::{SILENCE, within};
+
+/// Whatever a connection runs over.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 
 /// The largest frame that a test expects.
 const FRAME_BYTES_MAX: u32 = 8 << 20;
@@ -44,7 +53,8 @@ pub struct Message {
 
 /// A connection that speaks V2.
 pub struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    local_address: Option<SocketAddr>,
     input: BytesMut,
     /// Messages that came while a response was awaited.
     early_messages: VecDeque<Message>,
@@ -63,12 +73,68 @@ impl Client {
         let stream =
             within("a connection", TcpStream::connect(address)).await.expect("nsqd accepts connections");
         stream.set_nodelay(true).expect("a TCP socket has this option");
-        Self { stream, input: BytesMut::new(), early_messages: VecDeque::new() }
+        let local_address = stream.local_addr().ok();
+        Self::over(stream, local_address)
+    }
+
+    /// Connects to a unix socket and sends the magic.
+    pub async fn connect_unix(path: &Path) -> Self {
+        let stream = within("a connection", UnixStream::connect(path)).await;
+        let mut client = Self::over(stream.expect("nsqd accepts connections"), None);
+        client.send(MAGIC).await;
+        client
+    }
+
+    fn over(stream: impl Stream + 'static, local_address: Option<SocketAddr>) -> Self {
+        let (input, early_messages) = (BytesMut::new(), VecDeque::new());
+        Self { stream: Box::new(stream), local_address, input, early_messages }
+    }
+
+    // Layers.
+
+    /// Makes a TLS handshake, which nsqd awaits.
+    ///
+    /// # Errors
+    /// What rustls or the socket says. The connection is of no use then.
+    pub async fn try_tls(&mut self, tls: &Tls) -> std::io::Result<()> {
+        assert!(self.input.is_empty(), "nsqd speaks before the handshake: {:?}", self.input);
+        let stream = within("a handshake", tls.connect(self.take_stream())).await?;
+        self.stream = Box::new(stream);
+        Ok(())
+    }
+
+    /// Compresses from here on.
+    pub fn compress(&mut self, compression: Compression) {
+        assert!(self.input.is_empty(), "nsqd speaks before the compressed stream: {:?}", self.input);
+        self.stream = Box::new(Compressed::new(self.take_stream(), compression));
+    }
+
+    fn take_stream(&mut self) -> Box<dyn Stream> {
+        std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()))
+    }
+
+    /// IDENTIFY and whatever layers `settings` ask for, such as `"snappy":true`. Returns the answer to IDENTIFY.
+    pub async fn negotiate(&mut self, settings: &str, tls: &Tls) -> serde_json::Value {
+        let answer = self.identify(&format!(r#"{{"feature_negotiation":true,{settings}}}"#)).await;
+        let answer: serde_json::Value = serde_json::from_slice(&answer).expect("the answer is JSON");
+        if answer["tls_v1"] == true {
+            self.try_tls(tls).await.expect("the handshake succeeds");
+            self.expect_ok().await;
+        }
+        if answer["snappy"] == true {
+            self.compress(Compression::Snappy);
+            self.expect_ok().await;
+        }
+        if answer["deflate"] == true {
+            self.compress(Compression::Deflate { level: 6 });
+            self.expect_ok().await;
+        }
+        answer
     }
 
     /// The client's own address.
     pub fn local_address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("a connected socket has an address")
+        self.local_address.expect("a TCP socket has an address")
     }
 
     // Sending.
@@ -83,7 +149,11 @@ impl Client {
     /// # Errors
     /// What the socket says.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
-        within("room for what is sent", self.stream.write_all(bytes.as_ref())).await
+        let sending = async {
+            self.stream.write_all(bytes.as_ref()).await?;
+            self.stream.flush().await
+        };
+        within("room for what is sent", sending).await
     }
 
     /// Sends a command.
@@ -232,6 +302,46 @@ impl Client {
         self.check_end(true);
     }
 
+    /// As [`Client::next_frame`], and `None` also if a layer below fails.
+    pub async fn next_frame_or_alert(&mut self) -> Option<Received> {
+        let read = async {
+            loop {
+                if let Some((frame, bytes)) = Frame::decode(&self.input, FRAME_BYTES_MAX).ok()? {
+                    let frame = Received::from(frame);
+                    self.input.advance(bytes);
+                    return Some(frame);
+                }
+                self.input.reserve(READ_BYTES);
+                if self.stream.read_buf(&mut self.input).await.ok()? == 0 {
+                    return None;
+                }
+            }
+        };
+        within("a frame or the end", read).await
+    }
+
+    /// All bytes up to the end, whatever they are.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.input).to_vec();
+        let read = self.stream.read_to_end(&mut bytes);
+        // A reset behind the last byte is an end, too.
+        drop(within("the end of the connection", read).await);
+        bytes
+    }
+
+    /// The error frame that stands in clear behind a TLS alert, and the end.
+    pub async fn error_behind_an_alert(&mut self) -> String {
+        let bytes = self.read_to_end().await;
+        let behind = match bytes.as_slice() {
+            [21, 3, _, high, low, rest @ ..] => &rest[usize::from(u16::from_be_bytes([*high, *low]))..],
+            all => all,
+        };
+        match Frame::decode(behind, FRAME_BYTES_MAX) {
+            Ok(Some((Frame::Error(data), _))) => data.escape_ascii().to_string(),
+            other => panic!("expected an error, got {other:?} of {}", bytes.escape_ascii()),
+        }
+    }
+
     /// Expects the connection to be alive: it takes a publish.
     pub async fn expect_alive(&mut self) {
         self.publish("is-alive", b"x").await;
@@ -264,6 +374,7 @@ impl Client {
     async fn answer_heartbeat(&mut self) {
         // The connection may just have been closed; whoever reads next finds out.
         drop(self.stream.write_all(b"NOP\n").await);
+        drop(self.stream.flush().await);
     }
 
     fn check_end(&self, at_end: bool) {
@@ -285,7 +396,12 @@ impl Client {
             match self.stream.read_buf(&mut self.input).await {
                 Ok(0) => return None,
                 Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                // The reference ends TLS without saying so.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) =>
+                {
+                    return None;
+                }
                 Err(error) => panic!("cannot read from nsqd: {error}"),
             }
         }
@@ -324,4 +440,14 @@ fn show(frame: &Received) -> String {
             format!("message {} \"{}\"", message.id, message.body.escape_ascii())
         }
     }
+}
+
+/// What a client sends in place of `plain` if it compresses.
+pub async fn compressed(compression: Compression, plain: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut stream = Compressed::new(&mut out, compression);
+    stream.write_all(plain).await.expect("memory takes it");
+    stream.flush().await.expect("memory takes it");
+    drop(stream);
+    out
 }

@@ -8,6 +8,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::Tls;
+use crate::client::Stream;
 use crate::deadline::within;
 
 /// Headers that a response may have.
@@ -52,7 +54,7 @@ impl Response {
 
 /// A connection that is kept alive between requests.
 pub struct HttpConnection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     input: BytesMut,
 }
 
@@ -62,7 +64,17 @@ impl HttpConnection {
         let stream =
             within("a connection", TcpStream::connect(address)).await.expect("nsqd accepts connections");
         stream.set_nodelay(true).expect("a TCP socket has this option");
-        Self { stream, input: BytesMut::new() }
+        Self { stream: Box::new(stream), input: BytesMut::new() }
+    }
+
+    /// Connects with TLS.
+    ///
+    /// # Errors
+    /// What rustls or the socket says.
+    pub async fn connect_tls(address: SocketAddr, tls: &Tls) -> std::io::Result<Self> {
+        let stream = within("a connection", TcpStream::connect(address)).await?;
+        let stream = within("a handshake", tls.connect(stream)).await?;
+        Ok(Self { stream: Box::new(stream), input: BytesMut::new() })
     }
 
     /// Sends a request with `Content-Length` (none for an empty body), and reads the answer.
@@ -112,8 +124,11 @@ impl HttpConnection {
 
     /// Sends bytes, which nsqd need not read to the end, and reads the answer.
     async fn try_exchange(&mut self, method: &str, request: &[u8]) -> Option<Response> {
-        let (mut reader, mut writer) = self.stream.split();
-        let send = writer.write_all(request);
+        let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
+        let send = async {
+            writer.write_all(request).await?;
+            writer.flush().await
+        };
         let receive = read_response(&mut reader, &mut self.input, method == "HEAD");
         tokio::pin!(send, receive);
         // A refused body need not be read to its end: what counts is the answer.
@@ -198,7 +213,15 @@ async fn read_more(reader: &mut (impl AsyncReadExt + Unpin), input: &mut BytesMu
     match reader.read_buf(input).await {
         Ok(0) => None,
         Ok(_) => Some(()),
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
+        // The last is an alert of TLS.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+            ) =>
+        {
+            None
+        }
         Err(error) => panic!("cannot read from nsqd: {error}"),
     }
 }

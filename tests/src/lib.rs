@@ -22,13 +22,15 @@
     reason = "a test fails by a panic, and so does its harness"
 )]
 
+mod certificates;
 mod client;
 mod deadline;
 mod http;
 mod nsqd;
 mod process;
 
-pub use client::{Client, Message, Received};
+pub use certificates::{Authority, Identity, Tls};
+pub use client::{Client, Message, Received, compressed};
 pub use deadline::{DEADLINE, SILENCE, within};
 pub use http::{HttpConnection, Response};
 pub use nsqd::{Nsqd, Stats, tool};

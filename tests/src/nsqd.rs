@@ -87,6 +87,11 @@ impl Nsqd {
         self.process.kill().await;
     }
 
+    /// Has the process read its files anew (SIGHUP).
+    pub fn hang_up(&self) {
+        self.process.hang_up();
+    }
+
     /// Stops the process in an orderly way (SIGTERM).
     pub async fn terminate(&mut self) -> ExitStatus {
         self.process.terminate().await
@@ -120,6 +125,16 @@ impl Nsqd {
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Starts another nsqd on an empty data path of its own, which has to end: its exit status and its log.
+    pub async fn fails_to_start(flags: &[&str]) -> (ExitStatus, String) {
+        let data = TempDir::with_prefix("nsqd-test-").expect("a temporary folder can be made");
+        let mut command = tokio::process::Command::new(program());
+        command.args(own_flags(data.path())).args(flags).kill_on_drop(true);
+        let output = within("the end of an nsqd that cannot start", command.output()).await;
+        let output = output.expect("nsqd can be run");
+        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// Starts another nsqd on the same data path that ends before it serves, since faults make it.
     pub async fn fails_to_start_with_faults(&self, faults: &str) -> ExitStatus {
         let mut command = tokio::process::Command::new(program());
@@ -139,6 +154,26 @@ impl Nsqd {
     /// Where it takes V2 clients.
     pub fn tcp_address(&self) -> SocketAddr {
         self.addresses.tcp
+    }
+
+    /// Where it takes requests over HTTPS.
+    pub async fn https_address(&self) -> SocketAddr {
+        let line = self.await_log(" HTTPS: listening on ").await;
+        let address = line.rsplit_once(' ').and_then(|(_, address)| address.parse().ok());
+        address.expect("the line ends in an address")
+    }
+
+    /// The first line of its log that has `text` in it, now or soon.
+    pub async fn await_log(&self, text: &str) -> String {
+        let look = async {
+            loop {
+                if let Some(line) = self.log().into_iter().find(|line| line.contains(text)) {
+                    return line;
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        within(&format!("a line with {text:?} in the log"), look).await
     }
 
     /// Where it takes HTTP requests.

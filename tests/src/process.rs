@@ -1,7 +1,7 @@
 //! A daemon's process and its log.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -16,6 +16,9 @@ use crate::within;
 
 /// Lines of a log that are kept: the first ones, which tell how the trouble began.
 const LOG_LINES_MAX: usize = 20_000;
+
+/// In place of the address of a unix socket.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 /// A running daemon that is killed when this is dropped.
 pub(crate) struct Process {
@@ -84,6 +87,11 @@ impl Process {
         within("the end of nsqd by itself", self.child.wait()).await.expect("a child can be waited for")
     }
 
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     fn signal(&self, signal: Signal) {
         // No id: it has ended and was waited for already.
         let Some(id) = self.child.id() else { return };
@@ -143,5 +151,7 @@ fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: onesh
 }
 
 fn address_after(line: &str, marker: &str) -> Option<SocketAddr> {
-    line.split_once(marker)?.1.trim().parse().ok()
+    let address = line.split_once(marker)?.1.trim();
+    // The path of a unix socket stands for no address.
+    if address.starts_with('/') { Some(NOWHERE) } else { address.parse().ok() }
 }

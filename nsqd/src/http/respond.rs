@@ -86,3 +86,11 @@ pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
     response
 }
+
+/// What plain HTTP gets where TLS is required. NSQ's own clients read it and go on over HTTPS; the blanks are theirs.
+pub(super) fn tls_required(https_port: i32) -> Response {
+    let mut response = answer(format!("{{\"message\": \"TLS_REQUIRED\", \"https_port\": {https_port}}}"));
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}

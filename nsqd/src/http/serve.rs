@@ -2,13 +2,17 @@
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration, time::Instant};
 
+use daemon::tls::Required;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
-use super::{respond::Response, route};
+use super::{
+    respond::{self, Response},
+    route,
+};
 use crate::nsqd::Nsqd;
 
 /// From the first byte awaited to the end of the headers; an idle keep-alive connection ends by it too.
@@ -17,11 +21,22 @@ const HEADERS_TIMEOUT: Duration = Duration::from_secs(90);
 const HEAD_BYTES_MAX: usize = 256 << 10;
 
 /// Serves requests until the client leaves; after `stop`, the one that is being answered is the last.
-pub(crate) async fn serve<S>(nsqd: Arc<Nsqd>, stream: S, peer: String, stop: CancellationToken)
-where
+pub(crate) async fn serve<S>(
+    nsqd: Arc<Nsqd>,
+    stream: S,
+    peer: String,
+    is_secure: bool,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request| respond(&nsqd, &peer, request));
+    let is_refused = !is_secure && nsqd.start.options.tls.required == Required::Yes;
+    let service = service_fn(async |request| {
+        if is_refused {
+            return Ok(respond::tls_required(nsqd.https_port));
+        }
+        respond(&nsqd, &peer, request).await
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use protocol::Compression;
 use serde::Serialize;
 
 use super::{
@@ -67,12 +68,18 @@ pub(super) struct ClientReport {
     deflate: bool,
     snappy: bool,
     pub(super) user_agent: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    authed: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    auth_identity: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    auth_identity_url: String,
     topology_zone: String,
     topology_region: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) pub_counts: Vec<PubCount>,
     tls: bool,
-    tls_cipher_suite: &'static str,
+    tls_cipher_suite: String,
     tls_version: &'static str,
     tls_negotiated_protocol: &'static str,
     tls_negotiated_protocol_is_mutual: bool,
@@ -206,6 +213,10 @@ impl ClientReport {
     fn of(client: &Client) -> Self {
         let identity = client.identity.read().clone();
         let published = client.published().into_iter();
+        let authed = identity.authorized.is_some();
+        let (auth_identity, auth_identity_url) = identity.authorized.unwrap_or_default();
+        let tls = identity.tls.is_some();
+        let peer = identity.tls.unwrap_or_default();
         Self {
             client_id: identity.client_id,
             hostname: identity.hostname,
@@ -219,19 +230,22 @@ impl ClientReport {
             requeue_count: client.requeue_count.load(Ordering::Relaxed),
             connect_ts: client.connected_unix,
             sample_rate: identity.sample_rate,
-            deflate: false,
-            snappy: false,
+            deflate: matches!(identity.compression, Some(Compression::Deflate { .. })),
+            snappy: identity.compression == Some(Compression::Snappy),
             user_agent: identity.user_agent,
+            authed,
+            auth_identity,
+            auth_identity_url,
             topology_zone: identity.topology_zone,
             topology_region: identity.topology_region,
             pub_counts: published
                 .map(|(topic, count)| PubCount { topic: topic.to_string(), count })
                 .collect(),
-            tls: false,
-            tls_cipher_suite: "",
-            tls_version: "",
+            tls,
+            tls_cipher_suite: peer.cipher_suite,
+            tls_version: peer.version,
             tls_negotiated_protocol: "",
-            tls_negotiated_protocol_is_mutual: false,
+            tls_negotiated_protocol_is_mutual: tls,
         }
     }
 }

@@ -9,6 +9,7 @@ use daemon::address::ListenAddress;
 use daemon::duration;
 use daemon::log::Level;
 use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
+use daemon::tls::{MinVersion, TlsOptions};
 
 use super::table;
 
@@ -40,6 +41,16 @@ pub struct Options {
     pub tcp_address: ListenAddress,
     /// `None`: no HTTP.
     pub http_address: Option<ListenAddress>,
+    /// `None`: no HTTPS. A host and port.
+    pub https_address: Option<ListenAddress>,
+    /// 0 for what the system allows.
+    pub max_connections: u64,
+    pub tls: TlsOptions,
+    /// Empty: no authorization.
+    pub auth_http_addresses: Vec<String>,
+    pub auth_method: AuthMethod,
+    pub http_client_connect_timeout: Duration,
+    pub http_client_request_timeout: Duration,
     /// The working directory, unless given. Not yet known to exist.
     pub data_path: PathBuf,
     pub verify_data: bool,
@@ -78,6 +89,21 @@ pub struct Options {
     pub output_buffer_timeout: Option<Duration>,
     /// `None`: no limit.
     pub max_channel_consumers: Option<u64>,
+    pub snappy: bool,
+    pub deflate: bool,
+    /// 1 to 9.
+    pub max_deflate_level: u8,
+    /// Whether consumers near by are preferred.
+    pub topology_aware: bool,
+}
+
+/// How authorization servers are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// With a query string.
+    Get,
+    /// With JSON.
+    Post,
 }
 
 /// What a start has to go on with.
@@ -112,6 +138,13 @@ impl Start {
         settings.set("max-defer-timeout", duration_value(options.max_defer_timeout));
         let mut warnings = loaded.warnings;
         warnings.extend(options.doubts());
+        let min_version = settings.by_key("tls_min_version");
+        if settings.source("tls-min-version") != Source::Default
+            && options.tls.min_version == MinVersion::Tls12
+            && !matches!(min_version, Some(Value::Choice(0x303)))
+        {
+            warnings.push("--tls-min-version: TLS 1.0 and 1.1 are not spoken any more, 1.2 is the lowest".to_owned());
+        }
         Ok(Self { options, settings, warnings })
     }
 }
@@ -140,6 +173,18 @@ impl Options {
                 "" => None,
                 text => Some(address("http-address", text)?),
             },
+            https_address: https_address(r.text("https-address"))?,
+            max_connections: r.int("max-connections", 0..=i64::MAX)?,
+            tls: TlsOptions::read(r)?,
+            auth_http_addresses: r.texts("auth-http-address").to_vec(),
+            auth_method: match r.text("auth-http-request-method") {
+                "get" => AuthMethod::Get,
+                "post" => AuthMethod::Post,
+                // The text is NSQ's.
+                _ => return Err(Refused::new("--auth-http-request-method must be post or get")),
+            },
+            http_client_connect_timeout: r.duration("http-client-connect-timeout", TIMEOUT_MIN)?,
+            http_client_request_timeout: r.duration("http-client-request-timeout", TIMEOUT_MIN)?,
             data_path: data_path(r.text("data-path"))?,
             verify_data: r.boolean("verify-data"),
             max_topic_bytes: r.int("max-topic-bytes", 0..=i64::MAX)?,
@@ -167,6 +212,13 @@ impl Options {
                 .filter(|timeout| !timeout.is_zero()),
             max_channel_consumers: Some(r.int("max-channel-consumers", 0..=i64::MAX)?)
                 .filter(|max| *max != 0),
+            snappy: r.boolean("snappy"),
+            deflate: r.boolean("deflate"),
+            max_deflate_level: r
+                .int("max-deflate-level", 1..=9)
+                // The text is NSQ's.
+                .map_err(|_| Refused::new("--max-deflate-level must be [1,9]"))?,
+            topology_aware: topology_aware(r.texts("enable-experiment"))?,
         };
         reader.finish();
         Ok(options)
@@ -216,6 +268,29 @@ fn address(name: &str, text: &str) -> Result<ListenAddress, Refused> {
     text.parse().map_err(|error| Refused::new(format!("--{name}: {error}")))
 }
 
+/// `None` without one. There is no HTTPS on unix sockets.
+fn https_address(text: &str) -> Result<Option<ListenAddress>, Refused> {
+    const NAME: &str = "https-address";
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match address(NAME, text)? {
+        ListenAddress::Unix(_) => Err(Refused::value(NAME, text, "must be host:port")),
+        tcp @ ListenAddress::Tcp(_) => Ok(Some(tcp)),
+    }
+}
+
+fn topology_aware(experiments: &[String]) -> Result<bool, Refused> {
+    const ONLY: &str = "topology-aware-consumption";
+    match experiments.iter().find(|name| *name != ONLY) {
+        Some(unknown) => {
+            let why = format!("there is no such experiment; there is {ONLY}");
+            Err(Refused::value("enable-experiment", unknown, why))
+        }
+        None => Ok(!experiments.is_empty()),
+    }
+}
+
 fn data_path(text: &str) -> Result<PathBuf, Refused> {
     if !text.is_empty() {
         return Ok(text.into());
@@ -233,6 +308,8 @@ fn duration_value(duration: Duration) -> Value {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use daemon::tls::{ClientAuth, Required};
 
     use super::*;
 
@@ -296,6 +373,66 @@ mod tests {
         assert_eq!(options.min_output_buffer_timeout, Duration::from_millis(25));
         assert_eq!(options.output_buffer_timeout, Some(Duration::from_millis(250)));
         assert_eq!(options.max_channel_consumers, None);
+        assert_eq!(options.https_address, Some(ListenAddress::Tcp("0.0.0.0:4152".to_owned())));
+        assert_eq!(options.max_connections, 0);
+        let tls = TlsOptions {
+            identity: None,
+            root_ca: None,
+            client_auth: ClientAuth::None,
+            required: Required::No,
+            min_version: MinVersion::Tls12,
+        };
+        assert_eq!(options.tls, tls);
+        assert_eq!((options.auth_http_addresses.len(), options.auth_method), (0, AuthMethod::Get));
+        assert_eq!(options.http_client_connect_timeout, Duration::from_secs(2));
+        assert_eq!(options.http_client_request_timeout, Duration::from_secs(5));
+        assert_eq!((options.snappy, options.deflate, options.max_deflate_level), (true, true, 6));
+        assert!(!options.topology_aware);
+    }
+
+    #[test]
+    fn the_flags_of_tls_fit_together_or_are_refused() {
+        for (flags, expected) in [
+            (&["--tls-cert=c"][..], "--tls-cert is given and --tls-key is missing"),
+            (&["--tls-key=k"], "--tls-key is given and --tls-cert is missing"),
+            (&["--tls-required"], "cannot require TLS client connections without TLS key and cert"),
+            (&["--tls-required=TCP-HTTPS"], "cannot require TLS client connections without TLS key and cert"),
+            (
+                &["--tls-client-auth-policy=require"],
+                "cannot require TLS client connections without TLS key and cert",
+            ),
+            (
+                &["--tls-client-auth-policy=reqiure-verify"],
+                "--tls-client-auth-policy=reqiure-verify: must be require or require-verify",
+            ),
+            (&["--https-address=/run/https"], "--https-address=/run/https: must be host:port"),
+        ] {
+            check_refused(flags, expected);
+        }
+        let tls = |more: &[&str]| options(&[&["--tls-cert=c", "--tls-key=k"], more].concat()).tls;
+        assert_eq!(tls(&[]).identity, Some(("c".into(), "k".into())));
+        for (flags, auth, required) in [
+            (&["--tls-required"][..], ClientAuth::None, Required::Yes),
+            (&["--tls-required=0"], ClientAuth::None, Required::No),
+            (&["--tls-required=Tcp-Https"], ClientAuth::None, Required::TcpHttps),
+            (&["--tls-client-auth-policy=require", "--tls-required=false"], ClientAuth::Any, Required::Yes),
+            (
+                &["--tls-client-auth-policy=require-verify", "--tls-required=tcp-https"],
+                ClientAuth::Verified,
+                Required::TcpHttps,
+            ),
+        ] {
+            assert_eq!((tls(flags).client_auth, tls(flags).required), (auth, required), "{flags:?}");
+        }
+        for (version, expected, warnings) in [
+            ("tls1.0", MinVersion::Tls12, 1),
+            ("TLS1.1", MinVersion::Tls12, 1),
+            ("tls1.2", MinVersion::Tls12, 0),
+            ("Tls1.3", MinVersion::Tls13, 0),
+        ] {
+            let start = load(&[&format!("--tls-min-version={version}")]).unwrap();
+            assert_eq!((start.options.tls.min_version, start.warnings.len()), (expected, warnings), "{version}");
+        }
     }
 
     #[test]
@@ -328,6 +465,13 @@ mod tests {
             ("--retention-age=-1s", "--retention-age=-1s: must be at least 0s"),
             ("--node-id=1024", "--node-id must be [0,1024)"),
             ("--node-id=-1", "--node-id must be [0,1024)"),
+            ("--max-deflate-level=0", "--max-deflate-level must be [1,9]"),
+            ("--max-deflate-level=10", "--max-deflate-level must be [1,9]"),
+            ("--auth-http-request-method=GET", "--auth-http-request-method must be post or get"),
+            (
+                "--enable-experiment=x",
+                "--enable-experiment=x: there is no such experiment; there is topology-aware-consumption",
+            ),
             (
                 "--tcp-address=",
                 "--tcp-address: the address is empty; give host:port, or the path of a unix socket",
@@ -452,7 +596,7 @@ mod tests {
 
     #[test]
     fn a_key_of_an_option_that_does_not_exist_is_told_and_ignored() {
-        let warnings = load_file("tls_cert = \"\"\ndeflate = true").unwrap().warnings;
+        let warnings = load_file("tls_crt = \"\"\nstatsd = true").unwrap().warnings;
         assert_eq!(warnings.len(), 2);
         assert!(warnings.iter().all(|warning| warning.contains("is ignored")), "{warnings:?}");
     }

@@ -6,4 +6,4 @@
 mod checked;
 mod table;
 
-pub use checked::{Options, Start};
+pub use checked::{AuthMethod, Options, Start};

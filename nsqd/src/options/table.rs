@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use daemon::options::{Choice, Group, Program, boolean, choice, duration, int, text};
+use daemon::{
+    options::{Choice, Group, Program, boolean, choice, duration, int, text, texts},
+    tls::tls_flags,
+};
 
 /// `--pub-ack`: 0 for `write`, 1 for `sync`.
 static PUB_ACK: Choice = Choice { is_boolean: false, parse: pub_ack };
@@ -20,7 +23,16 @@ pub(super) fn program(default_node_id: u16) -> Program {
     Program::new(
         "nsqd",
         "[nsqd] ",
-        vec![identity(default_node_id), network(), storage(), messages(), clients(), without_effect()],
+        vec![
+            identity(default_node_id),
+            network(),
+            Group::new("TLS", tls_flags()),
+            authorization(),
+            storage(),
+            messages(),
+            clients(),
+            without_effect(),
+        ],
     )
 }
 
@@ -60,6 +72,42 @@ fn network() -> Group {
                 "listen for HTTP: host:port, or the path of a unix socket; empty for none",
             )
             .argument("address"),
+            text(
+                "https-address",
+                "0.0.0.0:4152",
+                "listen for HTTPS if there is a certificate: host:port; empty for none",
+            )
+            .argument("address"),
+            int(
+                "max-connections",
+                0,
+                "connections of clients at a time, and as many over HTTP; 0 for half of the files that the process may open",
+            ),
+        ],
+    )
+}
+
+fn authorization() -> Group {
+    Group::new(
+        "Authorization",
+        vec![
+            texts(
+                "auth-http-address",
+                "server that knows what clients may do: host:port, or a URL; may be given several times",
+            )
+            .key("auth_http_addresses")
+            .argument("address"),
+            text("auth-http-request-method", "get", "how it is asked: `get` or `post`"),
+            duration(
+                "http-client-connect-timeout",
+                Duration::from_secs(2),
+                "time to connect to another server over HTTP",
+            ),
+            duration(
+                "http-client-request-timeout",
+                Duration::from_secs(5),
+                "time for a whole request to another server",
+            ),
         ],
     )
 }
@@ -151,6 +199,15 @@ fn clients() -> Group {
                 "such time of a client that sets none; 0 for no limit",
             ),
             int("max-channel-consumers", 0, "consumers of one channel; 0 for no limit"),
+            boolean("snappy", true, "offer compression by snappy"),
+            boolean("deflate", true, "offer compression by deflate"),
+            int("max-deflate-level", 6, "highest level of it, 1 to 9: the more, the slower"),
+            texts(
+                "enable-experiment",
+                "switch on what may change: `topology-aware-consumption` gives messages to consumers of this nsqd's zone and \
+                 region first",
+            )
+            .argument("name"),
         ],
     )
 }

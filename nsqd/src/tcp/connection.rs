@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use protocol::{ProtocolError, check_magic, put_error};
+use daemon::tls::HandshakeError;
+use protocol::{Compression, ProtocolError, check_magic, put_error};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::{Instant, Sleep, timeout},
@@ -19,6 +20,7 @@ use super::{
     input::{Input, Read},
     session::{Now, RESPONSES_MAX, Session, Step},
     settings::Settings,
+    stream::{Layer, Stream},
 };
 use crate::{clock, nsqd::Nsqd};
 
@@ -27,6 +29,8 @@ const MAGIC_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the last bytes may take, and what the client still sends is read, before the socket is closed: unread
 /// input would turn the close into a reset, which can destroy the error frame on its way.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long the answer to IDENTIFY may take to be written before the connection changes.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Turns of the loop before others on the same worker get theirs.
 const TURNS_MAX: usize = 32;
 
@@ -45,6 +49,20 @@ enum End {
     Socket,
     /// Its channel was deleted, or the daemon stops.
     Daemon,
+}
+
+/// What a turn of the loop cannot do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    End(End),
+    /// Layers are to be put on the stream.
+    Upgrade,
+}
+
+impl From<End> for Event {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
 }
 
 impl End {
@@ -68,7 +86,7 @@ pub(crate) async fn serve<S>(
     peer: (String, String),
     stop: CancellationToken,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Layer + 'static,
 {
     let (address, ip) = peer;
     let mut magic = [0; 4];
@@ -90,9 +108,22 @@ pub(crate) async fn serve<S>(
     let client = nsqd.clients.add(address, &ip);
     let session = Session::new(Arc::clone(&nsqd), Arc::clone(&client), settings);
     let mut connection = Connection::new(stream, session);
-    let end = tokio::select! {
-        end = std::future::poll_fn(|context| connection.poll(context)) => end,
-        () = stop.cancelled() => End::Daemon,
+    let end = loop {
+        let event = tokio::select! {
+            event = std::future::poll_fn(|context| connection.poll(context)) => event,
+            () = stop.cancelled() => Event::End(End::Daemon),
+        };
+        let upgraded = match event {
+            Event::End(end) => Err(end),
+            // On the heap: few connections do it, and those only once.
+            Event::Upgrade => tokio::select! {
+                upgraded = Box::pin(connection.upgrade()) => upgraded,
+                () = stop.cancelled() => Err(End::Daemon),
+            },
+        };
+        if let Err(end) = upgraded {
+            break end;
+        }
     };
     connection.session.end();
     nsqd.clients.remove(&client);
@@ -125,7 +156,7 @@ async fn drain(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<()> {
 }
 
 struct Connection<S> {
-    stream: S,
+    stream: Stream<S>,
     session: Session,
     input: Input,
     /// Bytes are there that were not executed, since responses had to be written first.
@@ -137,12 +168,14 @@ struct Connection<S> {
     next_heartbeat_ns: u64,
     read_deadline_ns: u64,
     write_deadline_ns: u64,
+    /// Something was written that a layer may hold.
+    is_unflushed: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: Layer + 'static> Connection<S> {
     fn new(stream: S, session: Session) -> Self {
         let mut connection = Self {
-            stream,
+            stream: Stream::Plain(stream),
             session,
             input: Input::default(),
             is_held: false,
@@ -152,6 +185,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             next_heartbeat_ns: 0,
             read_deadline_ns: 0,
             write_deadline_ns: u64::MAX,
+            is_unflushed: false,
         };
         connection.restart_timers(clock::mono_ns());
         connection
@@ -174,25 +208,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// One turn after the other until there is nothing to do but wait.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         self.session.client.register(context.waker());
         for _ in 0..TURNS_MAX {
             let now = Now { ns: clock::mono_ns(), unix_ns: clock::unix_ns() };
             if self.session.client.is_closed() {
-                return Poll::Ready(End::Daemon);
+                return Poll::Ready(End::Daemon.into());
             }
             if let Some(end) = self.on_time(now) {
-                return Poll::Ready(end);
+                return Poll::Ready(end.into());
             }
             match self.poll_commit(context) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Ready(Err(end)) => return Poll::Ready(end.into()),
                 Poll::Pending => return self.wait(context),
             }
             let is_woken = self.session.client.take_woken();
             let read = match self.poll_read(context, now) {
                 Ok(read) => read,
-                Err(end) => return Poll::Ready(end),
+                Err(event) => return Poll::Ready(event),
             };
             if is_woken {
                 self.session.on_wake();
@@ -204,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let delivered = self.session.deliver(now);
             let written = match self.poll_write(context, now) {
                 Ok(written) => written,
-                Err(end) => return Poll::Ready(end),
+                Err(end) => return Poll::Ready(end.into()),
             };
             if !read && !delivered && !written {
                 self.session.output.shrink();
@@ -225,8 +259,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Whether bytes were executed.
-    fn poll_read(&mut self, context: &mut Context<'_>, now: Now) -> Result<bool, End> {
-        if RESPONSES_MAX <= self.session.output.small_bytes() {
+    fn poll_read(&mut self, context: &mut Context<'_>, now: Now) -> Result<bool, Event> {
+        if RESPONSES_MAX <= self.session.output.small_bytes()
+            || self.session.poll_authorization(context).is_pending()
+        {
             return Ok(false);
         }
         let session = &mut self.session;
@@ -242,12 +278,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Poll::Ready(Ok(Read::Bytes(result))) => result,
                 Poll::Ready(Ok(Read::End)) => {
                     self.session.cut(self.input.rest());
-                    return Err(End::Client);
+                    return Err(End::Client.into());
                 }
-                Poll::Ready(Err(_)) => return Err(End::Socket),
+                Poll::Ready(Err(_)) => return Err(End::Socket.into()),
             }
         };
-        self.is_held = step == Step::Write;
+        self.is_held = matches!(step, Step::Write | Step::Wait);
         if self.identified != self.session.identified {
             self.identified = self.session.identified;
             self.restart_timers(now.ns);
@@ -256,20 +292,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         match step {
             Step::Read | Step::Write => Ok(true),
-            Step::Close => Err(End::Error),
+            Step::Wait => {
+                // The client need not say anything meanwhile.
+                self.read_deadline_ns = u64::MAX;
+                Ok(true)
+            }
+            Step::Upgrade => Err(Event::Upgrade),
+            Step::Close => Err(End::Error.into()),
         }
     }
 
     /// Whether bytes were written.
     fn poll_write(&mut self, context: &mut Context<'_>, now: Now) -> Result<bool, End> {
-        match self.session.output.poll_write(Pin::new(&mut self.stream), context) {
-            Poll::Ready(Ok(0)) => {
-                self.write_deadline_ns = u64::MAX;
-                Ok(false)
+        let stream = Pin::new(&mut self.stream);
+        let written = match self.session.output.poll_write(stream, context) {
+            Poll::Ready(Ok(0)) if self.is_unflushed => {
+                Pin::new(&mut self.stream).poll_flush(context).map_ok(|()| self.is_unflushed = false).map_ok(|()| false)
             }
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(false)),
             Poll::Ready(Ok(_)) => {
+                self.is_unflushed = self.stream.is_layered();
+                Poll::Ready(Ok(true))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        match written {
+            Poll::Ready(Ok(written)) => {
                 self.write_deadline_ns = u64::MAX;
-                Ok(true)
+                Ok(written)
             }
             Poll::Pending => {
                 if self.write_deadline_ns == u64::MAX {
@@ -280,6 +331,68 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Poll::Ready(Err(_)) => Err(End::Socket),
         }
+    }
+
+    /// Puts the layers on the stream that IDENTIFY agreed on, and answers from within each.
+    async fn upgrade(&mut self) -> Result<(), End> {
+        let Some(upgrade) = self.session.upgrade.take() else { return Ok(()) };
+        if self.session.is_committing() {
+            std::future::poll_fn(|context| self.session.poll_commit(context)).await.map_err(|()| End::Error)?;
+        }
+        self.write_out().await?;
+        let address = self.session.client.remote_address.clone();
+        if upgrade.tls
+            && let Some(tls) = self.session.tls()
+        {
+            info!("PROTOCOL(V2): [{address}] upgrading connection to TLS");
+            match self.take_stream().with_tls(&tls, self.input.take()).await {
+                Ok((stream, peer)) => {
+                    self.stream = stream;
+                    self.session.upgraded(|identity| identity.tls = Some(peer));
+                }
+                Err(HandshakeError { cause, stream }) => {
+                    self.stream = stream;
+                    self.session.not_upgraded(&cause);
+                    return Err(End::Error);
+                }
+            }
+            self.write_out().await?;
+        }
+        if let Some(compression) = upgrade.compression {
+            info!("PROTOCOL(V2): [{address}] upgrading connection to {}", name(compression));
+            self.stream = self.take_stream().with_compression(compression, self.input.take());
+            self.session.upgraded(|identity| identity.compression = Some(compression));
+            self.write_out().await?;
+        }
+        self.restart_timers(clock::mono_ns());
+        Ok(())
+    }
+
+    /// The stream, in place of which there is none.
+    fn take_stream(&mut self) -> Stream<S> {
+        std::mem::replace(&mut self.stream, Stream::Layered(Box::new(tokio::io::empty())))
+    }
+
+    /// Writes all responses.
+    async fn write_out(&mut self) -> Result<(), End> {
+        match timeout(UPGRADE_TIMEOUT, self.write_all()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Socket),
+            Err(_) => Err(End::Stuck),
+        }
+    }
+
+    async fn write_all(&mut self) -> std::io::Result<()> {
+        if self.session.is_committing() {
+            // After a failure its error is in the output, and the connection ends in any case.
+            let _ = std::future::poll_fn(|context| self.session.poll_commit(context)).await;
+        }
+        let (stream, output) = (&mut self.stream, &mut self.session.output);
+        while !output.is_empty() {
+            std::future::poll_fn(|context| output.poll_write(Pin::new(stream), context)).await?;
+        }
+        self.is_unflushed = false;
+        self.stream.flush().await
     }
 
     /// Does what is due.
@@ -303,7 +416,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Arms the timer for the earliest deadline.
-    fn wait(&mut self, context: &mut Context<'_>) -> Poll<End> {
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         let deadline = self.session.next_deadline_ns().unwrap_or(u64::MAX);
         let earliest =
             deadline.min(self.next_heartbeat_ns).min(self.read_deadline_ns).min(self.write_deadline_ns);
@@ -324,15 +437,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes what is left, then lets the client see the end.
     async fn finish(&mut self, end: End) -> std::io::Result<()> {
-        if self.session.is_committing() {
-            // After a failure its error is in the output, and the connection ends in any case.
-            let _ = std::future::poll_fn(|context| self.session.poll_commit(context)).await;
-        }
-        let (stream, output) = (&mut self.stream, &mut self.session.output);
-        while !output.is_empty() {
-            std::future::poll_fn(|context| output.poll_write(Pin::new(stream), context)).await?;
-        }
-        stream.shutdown().await?;
-        if end == End::Client { Ok(()) } else { drain(stream).await }
+        self.write_all().await?;
+        self.stream.shutdown().await?;
+        if end == End::Client { Ok(()) } else { drain(&mut self.stream).await }
+    }
+}
+
+fn name(compression: Compression) -> String {
+    match compression {
+        Compression::Snappy => "snappy".to_owned(),
+        Compression::Deflate { level } => format!("deflate (level {level})"),
     }
 }

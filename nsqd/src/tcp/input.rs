@@ -40,6 +40,11 @@ impl Input {
         &self.rest
     }
 
+    /// Gives the bytes that wait for more away.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.rest)
+    }
+
     /// Reads once, and hands all that is there to `consume`, which returns how much of it it is done with.
     pub(super) fn poll_read<T>(
         &mut self,

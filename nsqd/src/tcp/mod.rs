@@ -1,5 +1,6 @@
 //! The V2 protocol over TCP and unix sockets: one task a connection.
 
+mod authorization;
 mod connection;
 mod in_flight;
 mod input;
@@ -7,6 +8,7 @@ mod output;
 mod publish;
 mod session;
 mod settings;
+mod stream;
 mod subscription;
 mod unsynced;
 

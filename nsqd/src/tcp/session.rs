@@ -5,14 +5,16 @@ use std::{
     task::Poll,
 };
 
+use daemon::tls::ServerTls;
 use protocol::{
-    BODY_SIZE_BYTES, CLOSE_WAIT_FRAME, ClientSettings, CommandLine, HEARTBEAT_FRAME, IdentifyRequest,
+    BODY_SIZE_BYTES, CLOSE_WAIT_FRAME, ClientSettings, CommandLine, Compression, HEARTBEAT_FRAME, IdentifyRequest,
     LineStatus, MessageFailure, MessageId, OK_FRAME, ProtocolError, SubFailure, Verb, body_size, next_line,
     parse_fin_fast, put_error, put_response,
 };
 use tracing::{debug, info};
 
 use super::{
+    authorization::{Authorization, Wait},
     in_flight::TouchLimits,
     output::Output,
     publish::{Context, Publisher},
@@ -21,8 +23,9 @@ use super::{
     unsynced::Failed,
 };
 use crate::{
+    auth::Question,
     channel::JoinError,
-    client::{Client, Phase},
+    client::{Client, Identity, Phase},
     nsqd::Nsqd,
 };
 
@@ -46,8 +49,19 @@ pub(super) enum Step {
     Read,
     /// Responses must be written first.
     Write,
+    /// An authorization server has to answer first.
+    Wait,
+    /// The responses must be written, then the connection changes as [`Session::upgrade`] says.
+    Upgrade,
     /// The last response was an error that ends the connection.
     Close,
+}
+
+/// Layers that IDENTIFY agreed on: first TLS, then compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Upgrade {
+    pub(super) tls: bool,
+    pub(super) compression: Option<Compression>,
 }
 
 /// The state of a connection.
@@ -63,6 +77,11 @@ pub(super) struct Session {
     pub(super) output: Output,
     /// Rises with each IDENTIFY, which restarts the heartbeats.
     pub(super) identified: u32,
+    /// Agreed on, and not done.
+    pub(super) upgrade: Option<Upgrade>,
+    is_upgraded: bool,
+    /// `None` where nobody asks for one.
+    authorization: Option<Authorization>,
 }
 
 /// How a single command ended.
@@ -71,11 +90,20 @@ enum Executed {
     Done(usize),
     /// Its body is not there.
     Incomplete,
+    /// An authorization server was asked; it is to be executed again.
+    Wait,
+}
+
+impl From<Wait> for Executed {
+    fn from(_: Wait) -> Self {
+        Self::Wait
+    }
 }
 
 impl Session {
     pub(super) fn new(nsqd: Arc<Nsqd>, client: Arc<Client>, settings: Arc<Settings>) -> Self {
         let agreed = settings.client.clone();
+        let authorization = settings.authorizer.clone().map(Authorization::new);
         Self {
             nsqd,
             client,
@@ -86,7 +114,37 @@ impl Session {
             publisher: Publisher::default(),
             output: Output::default(),
             identified: 0,
+            upgrade: None,
+            is_upgraded: false,
+            authorization,
         }
+    }
+
+    /// Whether TLS has to come first.
+    fn lacks_tls(&self) -> bool {
+        self.settings.is_tls_required && self.client.identity.read().tls.is_none()
+    }
+
+    /// Where handshakes are made.
+    pub(super) fn tls(&self) -> Option<Arc<ServerTls>> {
+        self.settings.tls.clone()
+    }
+
+    /// A layer was put on the connection.
+    pub(super) fn upgraded(&mut self, to: impl FnOnce(&mut Identity)) {
+        self.is_upgraded = true;
+        to(&mut self.client.identity.write());
+        self.output.small().extend_from_slice(&OK_FRAME);
+    }
+
+    /// A layer could not be put on the connection.
+    pub(super) fn not_upgraded(&mut self, cause: &std::io::Error) {
+        self.refuse(&ProtocolError::UpgradeFailed { cause: cause.to_string() });
+    }
+
+    /// Ready when no authorization server is awaited.
+    pub(super) fn poll_authorization(&mut self, context: &mut std::task::Context<'_>) -> Poll<()> {
+        self.authorization.as_mut().map_or(Poll::Ready(()), |authorization| authorization.poll(context))
     }
 
     /// Executes the commands at the start of `bytes`. Returns the bytes consumed.
@@ -127,8 +185,14 @@ impl Session {
                 LineStatus::Line { line, consumed } => (CommandLine::parse(line), consumed),
             };
             match self.command(&line, &rest[consumed..], now) {
-                Ok(Executed::Done(behind)) => at += consumed + behind,
+                Ok(Executed::Done(behind)) => {
+                    at += consumed + behind;
+                    if self.upgrade.is_some() {
+                        return (at, Step::Upgrade);
+                    }
+                }
                 Ok(Executed::Incomplete) => return (at, Step::Read),
+                Ok(Executed::Wait) => return (at, Step::Wait),
                 Err(error) => {
                     self.refuse(&error);
                     if error.is_fatal() {
@@ -174,9 +238,18 @@ impl Session {
         behind: &[u8],
         now: Now,
     ) -> Result<Executed, ProtocolError> {
-        let verb = line.verb().ok_or_else(|| line.unknown())?;
+        let verb = line.verb();
+        if self.settings.is_tls_required && verb != Some(Verb::Identify) && self.lacks_tls() {
+            return Err(line.tls_required());
+        }
+        let verb = verb.ok_or_else(|| line.unknown())?;
         match verb {
             Verb::Pub | Verb::Mpub | Verb::Dpub => {
+                if self.authorization.is_some()
+                    && let Some(not_yet) = self.may_publish(verb, line, behind)?
+                {
+                    return Ok(not_yet);
+                }
                 let context = Context {
                     nsqd: &self.nsqd,
                     client: &self.client,
@@ -188,7 +261,7 @@ impl Session {
                 return Ok(taken.map_or(Executed::Incomplete, Executed::Done));
             }
             Verb::Identify | Verb::Auth => return self.command_with_body(verb, line, behind),
-            Verb::Sub => self.subscribe(line)?,
+            Verb::Sub => return self.subscribe(line),
             Verb::Rdy => self.ready(line)?,
             Verb::Fin => self.message(verb, |_| line.fin_id(), Subscription::finish)?,
             Verb::Touch => {
@@ -199,6 +272,33 @@ impl Session {
             Verb::Nop => {}
         }
         Ok(Executed::Done(0))
+    }
+
+    /// `None`: it may be executed.
+    fn may_publish(
+        &mut self,
+        verb: Verb,
+        line: &CommandLine<'_>,
+        behind: &[u8],
+    ) -> Result<Option<Executed>, ProtocolError> {
+        let topic = if verb == Verb::Mpub {
+            line.mpub_topic()?
+        } else {
+            // The reference reads the whole message first.
+            let topic = match verb {
+                Verb::Dpub => line.dpub_args(self.settings.limits.max_req_timeout)?.0,
+                _ => line.pub_topic()?,
+            };
+            let Some(size) = body_size(verb, behind, &self.settings.limits)? else {
+                return Ok(Some(Executed::Incomplete));
+            };
+            if behind.len() - BODY_SIZE_BYTES < size as usize {
+                return Ok(Some(Executed::Incomplete));
+            }
+            topic
+        };
+        let Some(authorization) = &mut self.authorization else { return Ok(None) };
+        Ok(authorization.check(verb, topic, None)?.err().map(Executed::from))
     }
 
     fn message(
@@ -254,7 +354,7 @@ impl Session {
         line: &CommandLine<'_>,
         behind: &[u8],
     ) -> Result<Executed, ProtocolError> {
-        if self.subscription.is_some() {
+        if self.subscription.is_some() || (verb == Verb::Identify && self.is_upgraded) {
             return Err(ProtocolError::WrongState { verb });
         }
         if verb == Verb::Auth {
@@ -267,9 +367,31 @@ impl Session {
         let Some(body) = behind.get(BODY_SIZE_BYTES..end) else { return Ok(Executed::Incomplete) };
         match verb {
             Verb::Identify => self.identify(body)?,
-            _ => return Err(ProtocolError::AuthDisabled),
+            _ => {
+                if let Err(wait) = self.authenticate(body)? {
+                    return Ok(wait.into());
+                }
+            }
         }
         Ok(Executed::Done(end))
+    }
+
+    fn authenticate(&mut self, secret: &[u8]) -> Result<Result<(), Wait>, ProtocolError> {
+        let authorization = self.authorization.as_mut().ok_or(ProtocolError::AuthDisabled)?;
+        let client = &self.client;
+        let answer = authorization.authenticate(|| {
+            let identity = client.identity.read();
+            Question {
+                secret: secret.to_vec(),
+                remote_ip: client.remote_ip.clone(),
+                is_secure: identity.tls.is_some(),
+                common_name: identity.tls.as_ref().map_or_else(String::new, |peer| peer.common_name.clone()),
+            }
+        })?;
+        Ok(answer.map(|response| {
+            put_response(self.output.small(), response.to_json().as_bytes());
+            client.identity.write().authorized = Some((response.identity, response.identity_url));
+        }))
     }
 
     fn identify(&mut self, body: &[u8]) -> Result<(), ProtocolError> {
@@ -286,6 +408,9 @@ impl Session {
         }
         self.agreed = negotiated.settings;
         self.identified += 1;
+        if negotiated.tls_v1 || negotiated.compression.is_some() {
+            self.upgrade = Some(Upgrade { tls: negotiated.tls_v1, compression: negotiated.compression });
+        }
         match negotiated.response {
             Some(response) => put_response(self.output.small(), response.to_json().as_bytes()),
             None => self.output.small().extend_from_slice(&OK_FRAME),
@@ -293,7 +418,7 @@ impl Session {
         Ok(())
     }
 
-    fn subscribe(&mut self, line: &CommandLine<'_>) -> Result<(), ProtocolError> {
+    fn subscribe(&mut self, line: &CommandLine<'_>) -> Result<Executed, ProtocolError> {
         if self.subscription.is_some() {
             return Err(ProtocolError::WrongState { verb: Verb::Sub });
         }
@@ -301,6 +426,11 @@ impl Session {
             return Err(ProtocolError::HeartbeatsDisabled);
         }
         let (topic_name, channel_name) = line.sub_names()?;
+        if let Some(authorization) = &mut self.authorization
+            && let Err(wait) = authorization.check(Verb::Sub, topic_name.as_str(), Some(&channel_name))?
+        {
+            return Ok(wait.into());
+        }
         let limits = TouchLimits::new(self.agreed.msg_timeout, self.settings.max_msg_timeout);
         for _ in 0..SUB_TRIES {
             let topic = self.nsqd.topics.get_or_create(&topic_name);
@@ -324,7 +454,7 @@ impl Session {
                     self.subscription = Some(joined);
                     self.client.set_phase(Phase::Subscribed);
                     self.output.small().extend_from_slice(&OK_FRAME);
-                    return Ok(());
+                    return Ok(Executed::Done(0));
                 }
                 Err(JoinError::Full) => {
                     let limit = i64::try_from(self.settings.max_channel_consumers).unwrap_or(i64::MAX);

@@ -1,10 +1,11 @@
 //! What all connections are told by the options.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use daemon::tls::{Required, ServerTls};
 use protocol::{ClientSettings, IdentifyOptions, Limits};
 
-use crate::options::Options;
+use crate::{auth::Authorizer, options::Options};
 
 /// Limits and defaults of connections.
 #[derive(Debug)]
@@ -19,10 +20,16 @@ pub(crate) struct Settings {
     pub(super) max_channel_consumers: usize,
     /// Whether OK waits for the disk.
     pub(super) sync_before_ok: bool,
+    /// `None`: TLS is not offered.
+    pub(super) tls: Option<Arc<ServerTls>>,
+    /// Whether clients have to ask for it.
+    pub(super) is_tls_required: bool,
+    /// `None`: everybody may do everything.
+    pub(super) authorizer: Option<Authorizer>,
 }
 
 impl Settings {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, tls: Option<Arc<ServerTls>>, authorizer: Option<Authorizer>) -> Self {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let max_rdy_count = narrow(options.max_rdy_count);
         Self {
@@ -43,7 +50,11 @@ impl Settings {
                 version: daemon::version::COMPATIBLE.to_owned(),
                 topology_region: options.topology_region.clone(),
                 topology_zone: options.topology_zone.clone(),
-                ..IdentifyOptions::default()
+                tls_v1: tls.is_some(),
+                snappy: options.snappy,
+                deflate: options.deflate,
+                max_deflate_level: options.max_deflate_level,
+                auth_required: authorizer.is_some(),
             },
             client: ClientSettings {
                 output_buffer_timeout: options.output_buffer_timeout,
@@ -56,6 +67,9 @@ impl Settings {
                 .max_channel_consumers
                 .map_or(0, |max| usize::try_from(max).unwrap_or(usize::MAX)),
             sync_before_ok: options.sync_before_ok,
+            tls,
+            is_tls_required: options.tls.required != Required::No,
+            authorizer,
         }
     }
 

@@ -12,6 +12,8 @@ use crate::{ChannelName, ErrorCode, MessageId, TopicName, Verb};
 pub enum ProtocolError {
     /// The first four bytes are not [`MAGIC`](crate::MAGIC).
     BadMagic,
+    /// There are as many connections as are allowed. The reference has no such limit.
+    TooManyConnections,
     /// No such command.
     UnknownCommand {
         /// The line up to its first blank.
@@ -295,7 +297,8 @@ impl ProtocolError {
         use ErrorCode as C;
         match self {
             Self::BadMagic => C::BadProtocol,
-            Self::UnknownCommand { .. }
+            Self::TooManyConnections
+            | Self::UnknownCommand { .. }
             | Self::LineTooLong
             | Self::WrongState { .. }
             | Self::TlsRequired { .. }

@@ -28,6 +28,7 @@ impl ProtocolError {
     fn write_after_code(&self, out: &mut BytesMut) -> fmt::Result {
         match self {
             Self::BadMagic => Ok(()),
+            Self::TooManyConnections => out.write_str(" too many connections"),
             Self::UnknownCommand { name } => echo(out, " invalid command ", name),
             Self::LineTooLong => write!(out, " command line is over {MAX_LINE_BYTES} bytes"),
             Self::WrongState { verb } => write!(out, " cannot {verb} in current state"),

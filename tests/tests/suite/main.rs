@@ -25,3 +25,4 @@ mod restart;
 mod seek;
 mod several_consumers;
 mod stats;
+mod tls;

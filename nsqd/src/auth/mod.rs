@@ -1,0 +1,10 @@
+//! AUTH: what authorization servers say that a client may do.
+
+mod authorizer;
+mod grant;
+mod query;
+
+pub(crate) use self::{
+    authorizer::{Authorizer, Pending, Question},
+    grant::Grant,
+};
