@@ -10,8 +10,8 @@ use std::{
 };
 
 use atomic_waker::AtomicWaker;
-use parking_lot::{Mutex, RwLock};
 use daemon::tls::Peer;
+use parking_lot::{Mutex, RwLock};
 use protocol::{Compression, TopicName};
 
 /// What a client said about itself, and what was agreed.

@@ -8,7 +8,6 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock, major, minor};
 
-
 /// Locks the folder itself, as NSQ does, so that neither opens what the other uses. The lock is held as long as the file.
 ///
 /// # Errors

@@ -60,16 +60,21 @@ impl Daemon {
         let lock = data_path::lock(&options.data_path).map_err(instantiate)?;
         let tls = ServerTls::load(&options.tls)
             .map_err(|error| instantiate(format!("failed to build TLS config - {error}")))?;
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| instantiate(error.to_string()))?;
-        let authorizer =
-            Authorizer::new(options, runtime.handle().clone()).map_err(|error| instantiate(error.to_string()))?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| instantiate(error.to_string()))?;
+        let authorizer = Authorizer::new(options, runtime.handle().clone())
+            .map_err(|error| instantiate(error.to_string()))?;
         info!("{}", daemon::version::line("nsqd"));
         info!("ID: {}", options.node_id);
         let node_id = NodeId::new(options.node_id.into()).map_err(|error| instantiate(error.to_string()))?;
         let tcp = Listener::bind(&options.tcp_address).map_err(instantiate)?;
         let http = options.http_address.as_ref().map(Listener::bind).transpose().map_err(instantiate)?;
         let https = match (&options.https_address, &tls) {
-            (Some(address), Some(tls)) => Some((Listener::bind(address).map_err(instantiate)?, Arc::clone(tls))),
+            (Some(address), Some(tls)) => {
+                Some((Listener::bind(address).map_err(instantiate)?, Arc::clone(tls)))
+            }
             _ => None,
         };
         let segment_bytes_max = u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX);

@@ -105,8 +105,13 @@ impl Client {
 
     /// Compresses from here on.
     pub fn compress(&mut self, compression: Compression) {
-        assert!(self.input.is_empty(), "nsqd speaks before the compressed stream: {:?}", self.input);
-        self.stream = Box::new(Compressed::new(self.take_stream(), compression));
+        // What was read too far is the beginning of the compressed stream.
+        let read = std::io::Cursor::new(std::mem::take(&mut self.input));
+        let (reader, writer) = tokio::io::split(self.take_stream());
+        self.stream = Box::new(Compressed::new(
+            tokio::io::join(AsyncReadExt::chain(read, reader), writer),
+            compression,
+        ));
     }
 
     fn take_stream(&mut self) -> Box<dyn Stream> {
@@ -291,6 +296,14 @@ impl Client {
         match self.next_answer().await {
             Received::Error(data) => data.escape_ascii().to_string(),
             other => panic!("expected an error, got {}", show(&other)),
+        }
+    }
+
+    /// Expects an error frame or the end of the connection: a reset may destroy the frame.
+    pub async fn next_error_or_end(&mut self) {
+        match within("an error or the end", self.read_frame()).await {
+            None | Some(Received::Error(_)) => {}
+            Some(other) => panic!("expected an error or the end, got {}", show(&other)),
         }
     }
 

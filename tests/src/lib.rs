@@ -22,6 +22,7 @@
     reason = "a test fails by a panic, and so does its harness"
 )]
 
+mod auth_server;
 mod certificates;
 mod client;
 mod deadline;
@@ -29,6 +30,7 @@ mod http;
 mod nsqd;
 mod process;
 
+pub use auth_server::{AuthServer, Request};
 pub use certificates::{Authority, Identity, Tls};
 pub use client::{Client, Message, Received, compressed};
 pub use deadline::{DEADLINE, SILENCE, within};

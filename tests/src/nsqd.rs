@@ -87,6 +87,17 @@ impl Nsqd {
         self.process.kill().await;
     }
 
+    /// The most memory of its own that the process has had, in bytes: messages in files do not count.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
+            line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+        };
+        // The peak is that of all pages: those of files, as many as there are now, are taken off.
+        line("VmHWM:").saturating_sub(line("RssFile:") + line("RssShmem:")) * 1024
+    }
+
     /// Has the process read its files anew (SIGHUP).
     pub fn hang_up(&self) {
         self.process.hang_up();

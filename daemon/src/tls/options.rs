@@ -95,7 +95,8 @@ fn parse_min_version(word: &str) -> Result<i64, String> {
 /// The flags.
 pub fn tls_flags() -> Vec<Flag> {
     vec![
-        text("tls-cert", "", "PEM file of the certificate and those between it and its root").argument("path"),
+        text("tls-cert", "", "PEM file of the certificate and those between it and its root")
+            .argument("path"),
         text("tls-key", "", "PEM file of its key").argument("path"),
         text(
             "tls-client-auth-policy",
@@ -109,8 +110,13 @@ pub fn tls_flags() -> Vec<Flag> {
             "false",
             "refuse clients without TLS: `true`, or `tcp-https` to leave plain HTTP open",
         ),
-        choice("tls-min-version", &MIN_VERSION, "tls1.0", "lowest version: `tls1.2` or `tls1.3`; older ones mean 1.2")
-            .default_note("tls1.2"),
+        choice(
+            "tls-min-version",
+            &MIN_VERSION,
+            "tls1.0",
+            "lowest version: `tls1.2` or `tls1.3`; older ones mean 1.2",
+        )
+        .default_note("tls1.2"),
     ]
 }
 
@@ -146,12 +152,10 @@ impl TlsOptions {
             // The text is NSQ's.
             return Err(Refused::new("cannot require TLS client connections without TLS key and cert"));
         }
-        let min_version = if reader.choice("tls-min-version") <= TLS_1_2 {
-            MinVersion::Tls12
-        } else {
-            MinVersion::Tls13
-        };
-        let root_ca = Some(reader.text("tls-root-ca-file")).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let min_version =
+            if reader.choice("tls-min-version") <= TLS_1_2 { MinVersion::Tls12 } else { MinVersion::Tls13 };
+        let root_ca =
+            Some(reader.text("tls-root-ca-file")).filter(|path| !path.is_empty()).map(PathBuf::from);
         Ok(Self { identity, root_ca, client_auth, required, min_version })
     }
 }

@@ -128,8 +128,9 @@ impl Inner {
         };
         let mut answers = self.answers.lock();
         match &answer {
-            Some(grant) => answers.put(question, Entry::Known(Arc::clone(grant))),
-            None => answers.pop(&question),
+            Some(grant) if grant.len() != 0 => answers.put(question, Entry::Known(Arc::clone(grant))),
+            // A refusal is not kept: whoever is let in a moment later need not wait for its end.
+            _ => answers.pop(&question),
         };
         drop(answers);
         sender.send_replace(Some(answer));

@@ -96,7 +96,8 @@ impl Grant {
     /// Whether one of the authorizations allows to subscribe to a channel, or, the channel being empty, to publish.
     pub(crate) fn allows(&self, topic: &str, channel: &str) -> bool {
         self.authorizations.iter().any(|authorization| {
-            let may = if channel.is_empty() { authorization.may_publish } else { authorization.may_subscribe };
+            let may =
+                if channel.is_empty() { authorization.may_publish } else { authorization.may_subscribe };
             may && authorization.topic.is_match(topic)
                 && authorization.channels.iter().any(|expression| expression.is_match(channel))
         })
@@ -175,9 +176,9 @@ fn as_rust(expression: &str) -> String {
 /// Keys match whatever their case, as in the reference.
 fn with_lower_keys(value: Value) -> Value {
     match value {
-        Value::Object(map) => {
-            Value::Object(map.into_iter().map(|(key, value)| (key.to_lowercase(), with_lower_keys(value))).collect())
-        }
+        Value::Object(map) => Value::Object(
+            map.into_iter().map(|(key, value)| (key.to_lowercase(), with_lower_keys(value))).collect(),
+        ),
         Value::Array(values) => Value::Array(values.into_iter().map(with_lower_keys).collect()),
         other => other,
     }
@@ -198,14 +199,19 @@ mod tests {
         assert!(granted.allows("t", "c") && granted.allows("t", ""));
         assert!(!granted.allows("t", "d") && !granted.allows("x", "c") && !granted.allows("x", ""));
         // Recorded: publishing needs a channel expression that matches nothing.
-        for (channels, may_publish) in [("[]", false), (r#"["^c$"]"#, false), (r#"[".*"]"#, true), (r#"[""]"#, true)] {
+        for (channels, may_publish) in
+            [("[]", false), (r#"["^c$"]"#, false), (r#"[".*"]"#, true), (r#"[""]"#, true)]
+        {
             let entry = format!(r#"{{"topic":"t","channels":{channels},"permissions":["publish"]}}"#);
             assert_eq!(grant(&entry).unwrap().allows("t", ""), may_publish, "{channels}");
             assert!(!grant(&entry).unwrap().allows("t", "c"), "no permission to subscribe");
         }
         let split = r#"{"topic":"a","channels":[".*"],"permissions":["publish"]},{"topic":"b","channels":["c"],"permissions":["subscribe"]}"#;
         let granted = grant(split).unwrap();
-        assert!(granted.allows("a", "") && granted.allows("b", "c") && granted.allows("xbx", "xcx"), "unanchored");
+        assert!(
+            granted.allows("a", "") && granted.allows("b", "c") && granted.allows("xbx", "xcx"),
+            "unanchored"
+        );
         assert!(!granted.allows("a", "c") && !granted.allows("b", ""));
         assert_eq!(granted.len(), 2);
     }

@@ -91,7 +91,9 @@ impl Servers {
         if response.status() == StatusCode::FORBIDDEN && url.scheme() == "http" {
             // A server may want to be asked over HTTPS, and says where.
             let body = body(response).await?;
-            let Some(secure) = secure_url(url, &body) else { return Err(QueryError::Status(StatusCode::FORBIDDEN)) };
+            let Some(secure) = secure_url(url, &body) else {
+                return Err(QueryError::Status(StatusCode::FORBIDDEN));
+            };
             response = self.send(secure, question).await?;
         }
         if response.status() != StatusCode::OK {

@@ -143,7 +143,9 @@ impl Start {
             && options.tls.min_version == MinVersion::Tls12
             && !matches!(min_version, Some(Value::Choice(0x303)))
         {
-            warnings.push("--tls-min-version: TLS 1.0 and 1.1 are not spoken any more, 1.2 is the lowest".to_owned());
+            warnings.push(
+                "--tls-min-version: TLS 1.0 and 1.1 are not spoken any more, 1.2 is the lowest".to_owned(),
+            );
         }
         Ok(Self { options, settings, warnings })
     }
@@ -431,7 +433,11 @@ mod tests {
             ("Tls1.3", MinVersion::Tls13, 0),
         ] {
             let start = load(&[&format!("--tls-min-version={version}")]).unwrap();
-            assert_eq!((start.options.tls.min_version, start.warnings.len()), (expected, warnings), "{version}");
+            assert_eq!(
+                (start.options.tls.min_version, start.warnings.len()),
+                (expected, warnings),
+                "{version}"
+            );
         }
     }
 

@@ -306,9 +306,10 @@ impl<S: Layer + 'static> Connection<S> {
     fn poll_write(&mut self, context: &mut Context<'_>, now: Now) -> Result<bool, End> {
         let stream = Pin::new(&mut self.stream);
         let written = match self.session.output.poll_write(stream, context) {
-            Poll::Ready(Ok(0)) if self.is_unflushed => {
-                Pin::new(&mut self.stream).poll_flush(context).map_ok(|()| self.is_unflushed = false).map_ok(|()| false)
-            }
+            Poll::Ready(Ok(0)) if self.is_unflushed => Pin::new(&mut self.stream)
+                .poll_flush(context)
+                .map_ok(|()| self.is_unflushed = false)
+                .map_ok(|()| false),
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(false)),
             Poll::Ready(Ok(_)) => {
                 self.is_unflushed = self.stream.is_layered();
@@ -337,7 +338,9 @@ impl<S: Layer + 'static> Connection<S> {
     async fn upgrade(&mut self) -> Result<(), End> {
         let Some(upgrade) = self.session.upgrade.take() else { return Ok(()) };
         if self.session.is_committing() {
-            std::future::poll_fn(|context| self.session.poll_commit(context)).await.map_err(|()| End::Error)?;
+            std::future::poll_fn(|context| self.session.poll_commit(context))
+                .await
+                .map_err(|()| End::Error)?;
         }
         self.write_out().await?;
         let address = self.session.client.remote_address.clone();

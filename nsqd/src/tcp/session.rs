@@ -7,9 +7,9 @@ use std::{
 
 use daemon::tls::ServerTls;
 use protocol::{
-    BODY_SIZE_BYTES, CLOSE_WAIT_FRAME, ClientSettings, CommandLine, Compression, HEARTBEAT_FRAME, IdentifyRequest,
-    LineStatus, MessageFailure, MessageId, OK_FRAME, ProtocolError, SubFailure, Verb, body_size, next_line,
-    parse_fin_fast, put_error, put_response,
+    BODY_SIZE_BYTES, CLOSE_WAIT_FRAME, ClientSettings, CommandLine, Compression, HEARTBEAT_FRAME,
+    IdentifyRequest, LineStatus, MessageFailure, MessageId, OK_FRAME, ProtocolError, SubFailure, Verb,
+    body_size, next_line, parse_fin_fast, put_error, put_response,
 };
 use tracing::{debug, info};
 

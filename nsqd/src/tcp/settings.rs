@@ -29,7 +29,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(options: &Options, tls: Option<Arc<ServerTls>>, authorizer: Option<Authorizer>) -> Self {
+    pub(crate) fn new(
+        options: &Options,
+        tls: Option<Arc<ServerTls>>,
+        authorizer: Option<Authorizer>,
+    ) -> Self {
         let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let max_rdy_count = narrow(options.max_rdy_count);
         Self {

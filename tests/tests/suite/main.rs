@@ -1,7 +1,9 @@
 //! What users of nsqd can see, a file a behaviour, on the real binary over real sockets.
 
 mod alarms;
+mod auth;
 mod bounded_disk;
+mod compression;
 mod deferred;
 mod disk_full;
 mod ephemeral;

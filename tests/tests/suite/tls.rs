@@ -89,10 +89,14 @@ async fn where_tls_is_required_nothing_else_is_done_without_it() {
 async fn plain_http_is_open_as_far_as_the_policy_says() {
     // Protects both readings of "required", and the answer from which NSQ's own clients learn where HTTPS is.
     let authority = Authority::new();
-    for (flag, plain) in [("--tls-required=false", 200), ("--tls-required=tcp-https", 200), ("--tls-required", 403)] {
+    for (flag, plain) in
+        [("--tls-required=false", 200), ("--tls-required=tcp-https", 200), ("--tls-required", 403)]
+    {
         let nsqd = start(&authority, &[flag]).await;
         let https = nsqd.https_address().await;
-        for (method, target) in [("GET", "/ping"), ("POST", "/pub?topic=t"), ("GET", "/nothing"), ("PUT", "/ping")] {
+        for (method, target) in
+            [("GET", "/ping"), ("POST", "/pub?topic=t"), ("GET", "/nothing"), ("PUT", "/ping")]
+        {
             let answer = nsqd.http().await.request(method, target, b"").await;
             assert_eq!(answer.status == 403, plain == 403, "{flag} {method} {target}: {}", answer.status);
             if plain == 403 {
@@ -102,7 +106,8 @@ async fn plain_http_is_open_as_far_as_the_policy_says() {
                 assert_eq!(answer.header("X-NSQ-Content-Type"), Some("nsq; version=1.0"));
             }
         }
-        let mut secure = HttpConnection::connect_tls(https, &authority.client()).await.expect("HTTPS is served");
+        let mut secure =
+            HttpConnection::connect_tls(https, &authority.client()).await.expect("HTTPS is served");
         assert_eq!(secure.request("GET", "/ping", b"").await.text(), "OK", "{flag}");
         assert_eq!(secure.request("POST", "/pub?topic=t", b"x").await.text(), "OK", "{flag}: kept alive");
     }
@@ -161,7 +166,10 @@ async fn a_handshake_that_fails_is_told_in_clear() {
     let mut silent = nsqd.connect().await;
     silent.identify(r#"{"feature_negotiation":true,"tls_v1":true}"#).await;
     let error = silent.next_error().await;
-    assert!(error.starts_with("E_IDENTIFY_FAILED IDENTIFY failed ") && error.contains("i/o timeout"), "{error}");
+    assert!(
+        error.starts_with("E_IDENTIFY_FAILED IDENTIFY failed ") && error.contains("i/o timeout"),
+        "{error}"
+    );
     silent.expect_closed().await;
     nsqd.connect().await.expect_alive().await;
 }
@@ -223,7 +231,10 @@ async fn certificates_are_read_anew_without_dropping_anybody() {
     std::fs::copy(replacement.cert, &identity.cert).expect("it can be copied");
     nsqd.hang_up();
     nsqd.await_log("certificates stay as they were").await;
-    assert!(HttpConnection::connect_tls(https, &old.client()).await.is_ok(), "certificate and key did not fit");
+    assert!(
+        HttpConnection::connect_tls(https, &old.client()).await.is_ok(),
+        "certificate and key did not fit"
+    );
     std::fs::copy(replacement.key, &identity.key).expect("it can be copied");
     nsqd.hang_up();
     nsqd.await_log("certificates were read anew").await;
@@ -241,7 +252,10 @@ async fn what_cannot_work_is_refused_at_the_start() {
     let wrong_key = format!("--tls-key={}", authority.issue("other").key.display());
     let missing = ["--tls-cert=/missing.pem", "--tls-key=/missing.key"];
     let (_, log) = Nsqd::fails_to_start(&missing).await;
-    assert!(log.contains("failed to build TLS config - open /missing.pem: no such file or directory"), "{log}");
+    assert!(
+        log.contains("failed to build TLS config - open /missing.pem: no such file or directory"),
+        "{log}"
+    );
     let (_, log) = Nsqd::fails_to_start(&["--tls-required"]).await;
     assert!(log.contains("cannot require TLS client connections without TLS key and cert"), "{log}");
     let (_, log) = Nsqd::fails_to_start(&[&server[0], &wrong_key]).await;
@@ -249,7 +263,8 @@ async fn what_cannot_work_is_refused_at_the_start() {
     if is_reference() {
         return;
     }
-    let (status, log) = Nsqd::fails_to_start(&[&server[0], &server[1], "--tls-client-auth-policy=bogus"]).await;
+    let (status, log) =
+        Nsqd::fails_to_start(&[&server[0], &server[1], "--tls-client-auth-policy=bogus"]).await;
     assert_eq!(status.code(), Some(1));
     assert!(log.contains("--tls-client-auth-policy=bogus: must be require or require-verify"), "{log}");
 }
