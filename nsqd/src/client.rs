@@ -39,6 +39,14 @@ pub(crate) enum Phase {
     Closing = 4,
 }
 
+/// Where a consumer is, as seen from this nsqd. Always [`Locality::Global`] unless that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locality {
+    Global = 0,
+    Region = 1,
+    Zone = 2,
+}
+
 /// One connection. Its task owns the socket and the messages in flight; this is what is shared.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -55,6 +63,8 @@ pub(crate) struct Client {
     pub(crate) requeue_count: AtomicU64,
     published: Mutex<HashMap<TopicName, u64>>,
     phase: AtomicU8,
+    locality: AtomicU8,
+    nearness: AtomicU8,
     /// Stands in its channel's line of waiting consumers. Changed under the channel's lock.
     pub(crate) is_waiting: AtomicBool,
     woken: AtomicBool,
@@ -82,6 +92,8 @@ impl Client {
             requeue_count: AtomicU64::new(0),
             published: Mutex::default(),
             phase: AtomicU8::new(Phase::Init as u8),
+            locality: AtomicU8::new(Locality::Global as u8),
+            nearness: AtomicU8::new(0),
             is_waiting: AtomicBool::new(false),
             woken: AtomicBool::new(false),
             closed: AtomicBool::new(false),
@@ -121,6 +133,38 @@ impl Client {
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn locality(&self) -> Locality {
+        match self.locality.load(Ordering::Relaxed) {
+            0 => Locality::Global,
+            1 => Locality::Region,
+            _ => Locality::Zone,
+        }
+    }
+
+    /// The higher, the sooner it is woken.
+    pub(crate) fn nearness(&self) -> u8 {
+        self.nearness.load(Ordering::Relaxed)
+    }
+
+    /// Compares its place with that of this nsqd. As in the reference, two that are empty are equal, and prefer nobody.
+    pub(crate) fn locate(&self, region: &str, zone: &str) {
+        let identity = self.identity.read();
+        let (in_region, in_zone) = (identity.topology_region == region, identity.topology_zone == zone);
+        drop(identity);
+        let locality = match (in_region, in_zone) {
+            (_, true) => Locality::Zone,
+            (true, false) => Locality::Region,
+            (false, false) => Locality::Global,
+        };
+        let nearness = match (in_region && !region.is_empty(), in_zone && !zone.is_empty()) {
+            (_, true) => 2,
+            (true, false) => 1,
+            (false, false) => 0,
+        };
+        self.locality.store(locality as u8, Ordering::Relaxed);
+        self.nearness.store(nearness, Ordering::Relaxed);
     }
 
     /// Counts messages that it published. The number of topics bounds the map.

@@ -102,6 +102,7 @@ impl Daemon {
             node_id,
             sync_every: options.sync_every,
             ephemeral_depth_max: options.mem_queue_size,
+            prefers_near: options.topology_aware,
             check: check(options.verify_data, was_clean),
             alarms: Arc::clone(&alarms),
             commits,

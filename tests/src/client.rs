@@ -299,6 +299,14 @@ impl Client {
         }
     }
 
+    /// Whether it takes a publish; it may have been refused.
+    pub async fn is_answered(&mut self) -> bool {
+        let asked = self.try_send(b"PUB is-alive\n\0\0\0\x01x").await;
+        asked.is_ok()
+            && within("an answer or the end", self.read_frame()).await
+                == Some(Received::Response(b"OK".to_vec()))
+    }
+
     /// Expects an error frame or the end of the connection: a reset may destroy the frame.
     pub async fn next_error_or_end(&mut self) {
         match within("an error or the end", self.read_frame()).await {

@@ -44,6 +44,9 @@ pub(crate) enum JoinError {
     Full,
 }
 
+/// Deliveries to consumers anywhere, in the region, and in the zone of this nsqd.
+pub(crate) type Delivered = [u64; 3];
+
 /// What statistics show of a channel.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
@@ -51,7 +54,8 @@ pub(crate) struct Snapshot {
     pub(crate) message_count: u64,
     pub(crate) requeue_count: u64,
     pub(crate) timeout_count: u64,
-    pub(crate) delivered_count: u64,
+    /// By [`Locality`](crate::client::Locality).
+    pub(crate) delivered: Delivered,
     pub(crate) paused: bool,
     pub(crate) clients: Vec<Arc<Client>>,
 }
@@ -69,6 +73,8 @@ pub(crate) struct Setup {
     pub(crate) path: Option<PathBuf>,
     /// At most so many messages wait; `None` for no bound.
     pub(crate) bound: Option<u64>,
+    /// Whether consumers near by are woken first.
+    pub(crate) prefers_near: bool,
 }
 
 /// A named cursor over a topic's log, and its consumers.
@@ -101,7 +107,7 @@ pub(super) struct Inner {
     pub(super) counted_from: u64,
     pub(super) requeue_count: u64,
     pub(super) timeout_count: u64,
-    pub(super) delivered_count: u64,
+    pub(super) delivered: Delivered,
     pub(super) changed: bool,
     /// The storage thread brings a segment into memory for it.
     pub(super) is_loading: bool,
@@ -134,7 +140,7 @@ impl Channel {
             counted_from,
             requeue_count: 0,
             timeout_count: 0,
-            delivered_count: 0,
+            delivered: Delivered::default(),
             changed,
             is_loading: false,
             low_segment_tail: 0,
@@ -153,7 +159,7 @@ impl Channel {
         &self.setup.name
     }
 
-    fn fan_out(&self) -> u64 {
+    pub(super) fn fan_out(&self) -> u64 {
         self.setup.fan_out.get(&self.setup.log)
     }
 
@@ -217,6 +223,11 @@ impl Channel {
         loop {
             let fan_out = self.fan_out();
             let mut taken = 0;
+            if self.has_nearer_in_line(&inner, client) && inner.state.has_waiting(fan_out) {
+                self.join_line(&mut inner, client);
+                self.wake_line(inner);
+                return Taken::InLine;
+            }
             if !inner.paused {
                 // Leave their share to the others that wait.
                 let waiting = inner.state.waiting(fan_out);
@@ -228,7 +239,7 @@ impl Channel {
                 inner.changed = true;
             }
             if taken != 0 {
-                inner.delivered_count += u64::from(taken);
+                inner.delivered[client.locality() as usize] += u64::from(taken);
                 self.leave_line(&mut inner, client);
                 self.wake_line(inner);
                 return Taken::Messages(taken);
@@ -264,49 +275,6 @@ impl Channel {
         inner.is_loading = self.setup.log.load(segment, then);
         // So much is asked of the storage thread that it is quicker to read here. A failure is met again there.
         inner.is_loading || self.setup.log.load_now(segment).is_err()
-    }
-
-    fn join_line(&self, inner: &mut Inner, client: &Arc<Client>) {
-        if !client.is_waiting.swap(true, Ordering::Relaxed) {
-            inner.line.push_back(Arc::clone(client));
-            self.line.store(inner.line.len(), Ordering::SeqCst);
-            self.setup.fan_out.waiting.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn leave_line(&self, inner: &mut Inner, client: &Client) {
-        if client.is_waiting.swap(false, Ordering::Relaxed) {
-            inner.line.retain(|waiting| waiting.id != client.id);
-            self.line.store(inner.line.len(), Ordering::SeqCst);
-            self.setup.fan_out.waiting.fetch_sub(1, Ordering::SeqCst);
-        }
-    }
-
-    /// A consumer that is no longer ready gives its place in line up.
-    pub(crate) fn not_ready(&self, client: &Client) {
-        if client.is_waiting.load(Ordering::Relaxed) {
-            let mut inner = self.inner.lock();
-            self.leave_line(&mut inner, client);
-        }
-    }
-
-    /// Wakes the first in line if there is something for it. When it has taken its share, it wakes the next.
-    pub(crate) fn wake_first(&self) {
-        if self.line.load(Ordering::Relaxed) != 0 {
-            self.wake_line(self.inner.lock());
-        }
-    }
-
-    fn wake_line(&self, mut inner: parking_lot::MutexGuard<'_, Inner>) {
-        if inner.paused || !inner.state.has_waiting(self.fan_out()) {
-            return;
-        }
-        let Some(first) = inner.line.pop_front() else { return };
-        first.is_waiting.store(false, Ordering::Relaxed);
-        self.line.store(inner.line.len(), Ordering::SeqCst);
-        self.setup.fan_out.waiting.fetch_sub(1, Ordering::SeqCst);
-        drop(inner);
-        first.wake();
     }
 
     fn arm(&self, inner: &mut Inner) {
@@ -490,7 +458,7 @@ impl Channel {
             message_count: fan_out.saturating_sub(inner.counted_from),
             requeue_count: inner.requeue_count,
             timeout_count: inner.timeout_count,
-            delivered_count: inner.delivered_count,
+            delivered: inner.delivered,
             paused: inner.paused,
             clients: inner.consumers.clone(),
         }

@@ -4,6 +4,7 @@
 mod channel;
 mod checkpoint;
 mod fan_out;
+mod line;
 mod saving;
 mod skips;
 mod state;

@@ -28,6 +28,7 @@ fn setup(log: &Arc<Log>, timers: &Arc<Timers>) -> Setup {
         number: 0,
         path: None,
         bound: None,
+        prefers_near: false,
     }
 }
 

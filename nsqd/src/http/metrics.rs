@@ -124,7 +124,7 @@ fn of_channels(text: &mut Exposition, channels: &[(&str, String, Snapshot)]) {
             channel.message_count
         }),
         ("nsqd_channel_delivered_total", "counter", "Deliveries since the start.", |channel| {
-            channel.delivered_count
+            channel.delivered.iter().sum()
         }),
         ("nsqd_channel_requeued_total", "counter", "Requeues by consumers since the start.", |channel| {
             channel.requeue_count

@@ -44,6 +44,10 @@ struct Channel<'a> {
     deferred_count: u64,
     message_count: u64,
     #[serde(skip_serializing_if = "is_zero")]
+    zone_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    region_local_msg_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     global_msg_count: u64,
     requeue_count: u64,
     timeout_count: u64,
@@ -96,6 +100,7 @@ fn topic<'a>(topic: &'a TopicReport, report: &Report) -> Topic<'a> {
 
 fn channel<'a>(channel: &'a ChannelReport, report: &Report) -> Channel<'a> {
     let counts = &channel.counts;
+    let [global_msg_count, region_local_msg_count, zone_local_msg_count] = counts.delivered;
     Channel {
         channel_name: &channel.name,
         depth: counts.counts.depth,
@@ -103,7 +108,9 @@ fn channel<'a>(channel: &'a ChannelReport, report: &Report) -> Channel<'a> {
         in_flight_count: counts.counts.in_flight,
         deferred_count: counts.counts.deferred,
         message_count: counts.message_count,
-        global_msg_count: counts.delivered_count,
+        zone_local_msg_count,
+        region_local_msg_count,
+        global_msg_count,
         requeue_count: counts.requeue_count,
         timeout_count: counts.timeout_count,
         client_count: counts.clients.len(),

@@ -1,5 +1,6 @@
 //! The V2 protocol over TCP and unix sockets: one task a connection.
 
+mod access;
 mod authorization;
 mod connection;
 mod in_flight;

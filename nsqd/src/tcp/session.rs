@@ -5,15 +5,15 @@ use std::{
     task::Poll,
 };
 
-use daemon::tls::ServerTls;
 use protocol::{
-    BODY_SIZE_BYTES, CLOSE_WAIT_FRAME, ClientSettings, CommandLine, Compression, HEARTBEAT_FRAME,
-    IdentifyRequest, LineStatus, MessageFailure, MessageId, OK_FRAME, ProtocolError, SubFailure, Verb,
-    body_size, next_line, parse_fin_fast, put_error, put_response,
+    BODY_SIZE_BYTES, CLOSE_WAIT_FRAME, ClientSettings, CommandLine, HEARTBEAT_FRAME, LineStatus,
+    MessageFailure, MessageId, OK_FRAME, ProtocolError, SubFailure, Verb, next_line, parse_fin_fast,
+    put_error,
 };
 use tracing::{debug, info};
 
 use super::{
+    access::Upgrade,
     authorization::{Authorization, Wait},
     in_flight::TouchLimits,
     output::Output,
@@ -23,9 +23,8 @@ use super::{
     unsynced::Failed,
 };
 use crate::{
-    auth::Question,
     channel::JoinError,
-    client::{Client, Identity, Phase},
+    client::{Client, Phase},
     nsqd::Nsqd,
 };
 
@@ -57,21 +56,14 @@ pub(super) enum Step {
     Close,
 }
 
-/// Layers that IDENTIFY agreed on: first TLS, then compression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Upgrade {
-    pub(super) tls: bool,
-    pub(super) compression: Option<Compression>,
-}
-
 /// The state of a connection.
 #[derive(Debug)]
 pub(super) struct Session {
     nsqd: Arc<Nsqd>,
     pub(super) client: Arc<Client>,
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     pub(super) agreed: ClientSettings,
-    subscription: Option<Subscription>,
+    pub(super) subscription: Option<Subscription>,
     is_closing: bool,
     publisher: Publisher,
     pub(super) output: Output,
@@ -79,13 +71,13 @@ pub(super) struct Session {
     pub(super) identified: u32,
     /// Agreed on, and not done.
     pub(super) upgrade: Option<Upgrade>,
-    is_upgraded: bool,
+    pub(super) is_upgraded: bool,
     /// `None` where nobody asks for one.
-    authorization: Option<Authorization>,
+    pub(super) authorization: Option<Authorization>,
 }
 
 /// How a single command ended.
-enum Executed {
+pub(super) enum Executed {
     /// It took so many bytes behind its line.
     Done(usize),
     /// Its body is not there.
@@ -118,33 +110,6 @@ impl Session {
             is_upgraded: false,
             authorization,
         }
-    }
-
-    /// Whether TLS has to come first.
-    fn lacks_tls(&self) -> bool {
-        self.settings.is_tls_required && self.client.identity.read().tls.is_none()
-    }
-
-    /// Where handshakes are made.
-    pub(super) fn tls(&self) -> Option<Arc<ServerTls>> {
-        self.settings.tls.clone()
-    }
-
-    /// A layer was put on the connection.
-    pub(super) fn upgraded(&mut self, to: impl FnOnce(&mut Identity)) {
-        self.is_upgraded = true;
-        to(&mut self.client.identity.write());
-        self.output.small().extend_from_slice(&OK_FRAME);
-    }
-
-    /// A layer could not be put on the connection.
-    pub(super) fn not_upgraded(&mut self, cause: &std::io::Error) {
-        self.refuse(&ProtocolError::UpgradeFailed { cause: cause.to_string() });
-    }
-
-    /// Ready when no authorization server is awaited.
-    pub(super) fn poll_authorization(&mut self, context: &mut std::task::Context<'_>) -> Poll<()> {
-        self.authorization.as_mut().map_or(Poll::Ready(()), |authorization| authorization.poll(context))
     }
 
     /// Executes the commands at the start of `bytes`. Returns the bytes consumed.
@@ -221,7 +186,7 @@ impl Session {
         }
     }
 
-    fn refuse(&mut self, error: &ProtocolError) {
+    pub(super) fn refuse(&mut self, error: &ProtocolError) {
         let text = error.wire_text();
         let text = String::from_utf8_lossy(&text);
         if error.is_fatal() {
@@ -274,33 +239,6 @@ impl Session {
         Ok(Executed::Done(0))
     }
 
-    /// `None`: it may be executed.
-    fn may_publish(
-        &mut self,
-        verb: Verb,
-        line: &CommandLine<'_>,
-        behind: &[u8],
-    ) -> Result<Option<Executed>, ProtocolError> {
-        let topic = if verb == Verb::Mpub {
-            line.mpub_topic()?
-        } else {
-            // The reference reads the whole message first.
-            let topic = match verb {
-                Verb::Dpub => line.dpub_args(self.settings.limits.max_req_timeout)?.0,
-                _ => line.pub_topic()?,
-            };
-            let Some(size) = body_size(verb, behind, &self.settings.limits)? else {
-                return Ok(Some(Executed::Incomplete));
-            };
-            if behind.len() - BODY_SIZE_BYTES < size as usize {
-                return Ok(Some(Executed::Incomplete));
-            }
-            topic
-        };
-        let Some(authorization) = &mut self.authorization else { return Ok(None) };
-        Ok(authorization.check(verb, topic, None)?.err().map(Executed::from))
-    }
-
     fn message(
         &mut self,
         verb: Verb,
@@ -345,76 +283,6 @@ impl Session {
         self.is_closing = true;
         self.client.set_phase(Phase::Closing);
         self.output.small().extend_from_slice(&CLOSE_WAIT_FRAME);
-        Ok(())
-    }
-
-    fn command_with_body(
-        &mut self,
-        verb: Verb,
-        line: &CommandLine<'_>,
-        behind: &[u8],
-    ) -> Result<Executed, ProtocolError> {
-        if self.subscription.is_some() || (verb == Verb::Identify && self.is_upgraded) {
-            return Err(ProtocolError::WrongState { verb });
-        }
-        if verb == Verb::Auth {
-            line.auth_check()?;
-        }
-        let Some(size) = body_size(verb, behind, &self.settings.limits)? else {
-            return Ok(Executed::Incomplete);
-        };
-        let end = BODY_SIZE_BYTES + size as usize;
-        let Some(body) = behind.get(BODY_SIZE_BYTES..end) else { return Ok(Executed::Incomplete) };
-        match verb {
-            Verb::Identify => self.identify(body)?,
-            _ => {
-                if let Err(wait) = self.authenticate(body)? {
-                    return Ok(wait.into());
-                }
-            }
-        }
-        Ok(Executed::Done(end))
-    }
-
-    fn authenticate(&mut self, secret: &[u8]) -> Result<Result<(), Wait>, ProtocolError> {
-        let authorization = self.authorization.as_mut().ok_or(ProtocolError::AuthDisabled)?;
-        let client = &self.client;
-        let answer = authorization.authenticate(|| {
-            let identity = client.identity.read();
-            Question {
-                secret: secret.to_vec(),
-                remote_ip: client.remote_ip.clone(),
-                is_secure: identity.tls.is_some(),
-                common_name: identity.tls.as_ref().map_or_else(String::new, |peer| peer.common_name.clone()),
-            }
-        })?;
-        Ok(answer.map(|response| {
-            put_response(self.output.small(), response.to_json().as_bytes());
-            client.identity.write().authorized = Some((response.identity, response.identity_url));
-        }))
-    }
-
-    fn identify(&mut self, body: &[u8]) -> Result<(), ProtocolError> {
-        let request = IdentifyRequest::parse(body)?;
-        let negotiated = request.negotiate(&self.agreed, &self.settings.identify)?;
-        {
-            let mut identity = self.client.identity.write();
-            identity.client_id = request.client_id;
-            identity.hostname = request.hostname;
-            identity.user_agent = request.user_agent;
-            identity.topology_region = request.topology_region;
-            identity.topology_zone = request.topology_zone;
-            identity.sample_rate = negotiated.settings.sample_rate.unwrap_or(0);
-        }
-        self.agreed = negotiated.settings;
-        self.identified += 1;
-        if negotiated.tls_v1 || negotiated.compression.is_some() {
-            self.upgrade = Some(Upgrade { tls: negotiated.tls_v1, compression: negotiated.compression });
-        }
-        match negotiated.response {
-            Some(response) => put_response(self.output.small(), response.to_json().as_bytes()),
-            None => self.output.small().extend_from_slice(&OK_FRAME),
-        }
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(super) max_channel_consumers: usize,
     /// Whether OK waits for the disk.
     pub(super) sync_before_ok: bool,
+    /// Whether it counts where consumers are.
+    pub(super) is_topology_aware: bool,
     /// `None`: TLS is not offered.
     pub(super) tls: Option<Arc<ServerTls>>,
     /// Whether clients have to ask for it.
@@ -71,6 +73,7 @@ impl Settings {
                 .max_channel_consumers
                 .map_or(0, |max| usize::try_from(max).unwrap_or(usize::MAX)),
             sync_before_ok: options.sync_before_ok,
+            is_topology_aware: options.topology_aware,
             tls,
             is_tls_required: options.tls.required != Required::No,
             authorizer,

@@ -23,6 +23,8 @@ pub(crate) struct Environment {
     pub(crate) sync_every: u64,
     /// Messages that wait in an ephemeral topic or channel, at most.
     pub(crate) ephemeral_depth_max: u64,
+    /// Whether channels wake consumers near by first.
+    pub(crate) prefers_near: bool,
     /// Which segments are checked at the start.
     pub(crate) check: Check,
     pub(crate) alarms: Arc<Alarms>,

@@ -79,6 +79,7 @@ impl Topic {
             timers: Arc::clone(&self.environment.timers),
             number: self.environment.numbers.fetch_add(1, Ordering::Relaxed),
             bound: ephemeral.then_some(self.environment.ephemeral_depth_max),
+            prefers_near: self.environment.prefers_near,
         }
     }
 

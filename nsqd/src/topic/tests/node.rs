@@ -51,6 +51,7 @@ impl Node {
             node_id: NodeId::new(7).unwrap(),
             sync_every: u64::MAX,
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
+            prefers_near: false,
             limits: Limits::default(),
             check,
             alarms: Arc::new(Alarms::open(data_path).unwrap()),

@@ -30,7 +30,10 @@ pub(super) fn rows() -> Vec<Row> {
         open("AUTH\n[1]sIDENTIFY\n[2]{}DPUB t 1\n[1]x", &[ANSWER, "OK", "OK"]),
         closed_behind("AUTH\n[1]sAUTH\n[1]s", &[ANSWER, "E_INVALID AUTH already set"]),
         closed_behind("AUTH\n[1]sAUTH\n[0]", &[ANSWER, "E_BAD_BODY AUTH invalid body size 0"]),
-        closed_behind("AUTH\n[1]sSUB t c\nAUTH\n[1]s", &[ANSWER, "OK", "E_INVALID cannot AUTH in current state"]),
+        closed_behind(
+            "AUTH\n[1]sSUB t c\nAUTH\n[1]s",
+            &[ANSWER, "OK", "E_INVALID cannot AUTH in current state"],
+        ),
     ]
 }
 

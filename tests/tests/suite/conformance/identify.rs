@@ -35,7 +35,10 @@ pub(super) fn rows() -> Vec<Row> {
         identify(br#"{"heartbeat_interval":99999999999999999999}"#, JSON),
         identify(br#"{"sample_rate":3000000000}"#, JSON),
         // Unknown keys, also those of old clients and of other forks.
-        identify(br#"{"short_id":"s","long_id":"l","desired_tag":"x","extend_support":true,"a":{"b":[1]}}"#, ""),
+        identify(
+            br#"{"short_id":"s","long_id":"l","desired_tag":"x","extend_support":true,"a":{"b":[1]}}"#,
+            "",
+        ),
         identify(br#"{"HEARTBEAT_interval":5000}"#, ""),
         identify(br#"{"heartbeat_interval":5,"heartbeat_interval":5000}"#, ""),
         identify(br#"{"heartbeat_interval":null}"#, ""),
@@ -43,15 +46,24 @@ pub(super) fn rows() -> Vec<Row> {
         identify(br#"{"snappy":true,"deflate":true,"tls_v1":true}"#, ""),
         identify(br#"{"output_buffer_timeout":-1,"msg_timeout":0}"#, ""),
         identify(br#"{"heartbeat_interval":999}"#, "E_BAD_BODY IDENTIFY heartbeat interval (999) is invalid"),
-        identify(br#"{"heartbeat_interval":60001}"#, "E_BAD_BODY IDENTIFY heartbeat interval (60001) is invalid"),
+        identify(
+            br#"{"heartbeat_interval":60001}"#,
+            "E_BAD_BODY IDENTIFY heartbeat interval (60001) is invalid",
+        ),
         identify(br#"{"heartbeat_interval":-2}"#, "E_BAD_BODY IDENTIFY heartbeat interval (-2) is invalid"),
-        identify(br#"{"output_buffer_timeout":24}"#, "E_BAD_BODY IDENTIFY output buffer timeout (24) is invalid"),
+        identify(
+            br#"{"output_buffer_timeout":24}"#,
+            "E_BAD_BODY IDENTIFY output buffer timeout (24) is invalid",
+        ),
         identify(
             br#"{"output_buffer_timeout":30001}"#,
             "E_BAD_BODY IDENTIFY output buffer timeout (30001) is invalid",
         ),
         identify(br#"{"output_buffer_size":63}"#, "E_BAD_BODY IDENTIFY output buffer size (63) is invalid"),
-        identify(br#"{"output_buffer_size":65537}"#, "E_BAD_BODY IDENTIFY output buffer size (65537) is invalid"),
+        identify(
+            br#"{"output_buffer_size":65537}"#,
+            "E_BAD_BODY IDENTIFY output buffer size (65537) is invalid",
+        ),
         identify(br#"{"sample_rate":100}"#, "E_BAD_BODY IDENTIFY sample rate (100) is invalid"),
         identify(br#"{"sample_rate":-1}"#, "E_BAD_BODY IDENTIFY sample rate (-1) is invalid"),
         identify(br#"{"msg_timeout":999}"#, "E_BAD_BODY IDENTIFY msg timeout (999) is invalid"),

@@ -48,7 +48,10 @@ pub(super) fn rows() -> Vec<Row> {
         closed("SUB t \u{e9}\n", "E_BAD_CHANNEL SUB channel name \"\\xe9\" is not valid"),
         closed("SUB #ephemeral c\n", "E_BAD_TOPIC SUB topic name \"#ephemeral\" is not valid"),
         closed("SUB a#ephemeralx c\n", "E_BAD_TOPIC SUB topic name \"a#ephemeralx\" is not valid"),
-        closed("SUB a#ephemeral#ephemeral c\n", "E_BAD_TOPIC SUB topic name \"a#ephemeral#ephemeral\" is not valid"),
+        closed(
+            "SUB a#ephemeral#ephemeral c\n",
+            "E_BAD_TOPIC SUB topic name \"a#ephemeral#ephemeral\" is not valid",
+        ),
         closed("SUB a#Ephemeral c\n", "E_BAD_TOPIC SUB topic name \"a#Ephemeral\" is not valid"),
         open("SUB t c extra\n", &["OK"]),
         open("SUB t c\r\n", &["OK"]),
@@ -60,7 +63,10 @@ pub(super) fn rows() -> Vec<Row> {
             "PUB p\n[1]xPUB p\n[1]yMPUB p\n[14][2][1]a[1]bBAD\nPUB never\n[1]x",
             &["OK", "OK", "OK", "E_INVALID invalid command BAD"],
         ),
-        closed_behind("SUB t c\nCLS\nPUB p\n[1]xCLS\n", &["OK", "CLOSE_WAIT", "OK", "E_INVALID cannot CLS in current state"]),
+        closed_behind(
+            "SUB t c\nCLS\nPUB p\n[1]xCLS\n",
+            &["OK", "CLOSE_WAIT", "OK", "E_INVALID cannot CLS in current state"],
+        ),
         // AUTH where nobody asks for it.
         closed("AUTH x\n", "E_INVALID AUTH invalid number of parameters"),
         closed("AUTH \n", "E_INVALID AUTH invalid number of parameters"),
@@ -89,8 +95,14 @@ mod bounds {
             nsqd.connect().await.subscribe(&longest, &longest).await;
             let longer = format!("a{longest}");
             for (line, error) in [
-                (format!("SUB {longer} c\n"), format!("E_BAD_TOPIC SUB topic name \"{longer}\" is not valid")),
-                (format!("SUB t {longer}\n"), format!("E_BAD_CHANNEL SUB channel name \"{longer}\" is not valid")),
+                (
+                    format!("SUB {longer} c\n"),
+                    format!("E_BAD_TOPIC SUB topic name \"{longer}\" is not valid"),
+                ),
+                (
+                    format!("SUB t {longer}\n"),
+                    format!("E_BAD_CHANNEL SUB channel name \"{longer}\" is not valid"),
+                ),
                 (format!("PUB {longer}\n"), format!("E_BAD_TOPIC PUB topic name \"{longer}\" is not valid")),
             ] {
                 let mut client = nsqd.connect().await;

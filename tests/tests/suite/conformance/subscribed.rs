@@ -67,7 +67,10 @@ pub(super) fn rows() -> Vec<Row> {
         told("REQ 0123456789abcdef 5\n", "E_REQ_FAILED REQ 0123456789abcdef failed ID not in flight"),
         told("REQ 0123456789abcdef \n", "E_REQ_FAILED REQ 0123456789abcdef failed ID not in flight"),
         told("REQ 0123456789abcdef 5 6\n", "E_REQ_FAILED REQ 0123456789abcdef failed ID not in flight"),
-        told("REQ 0123456789abcdef 99999999999\n", "E_REQ_FAILED REQ 0123456789abcdef failed ID not in flight"),
+        told(
+            "REQ 0123456789abcdef 99999999999\n",
+            "E_REQ_FAILED REQ 0123456789abcdef failed ID not in flight",
+        ),
     ]
 }
 

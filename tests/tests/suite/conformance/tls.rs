@@ -17,7 +17,10 @@ pub(super) fn rows() -> Vec<Row> {
         closed("AUTH\n[1]x", "E_INVALID cannot AUTH in current state (TLS required)"),
         closed("FIN\n", "E_INVALID cannot FIN in current state (TLS required)"),
         closed("IDENTIFY\n[0]", "E_BAD_BODY IDENTIFY invalid body size 0"),
-        closed_behind("IDENTIFY\n[2]{}NOP\n", &["OK", "E_INVALID cannot NOP in current state (TLS required)"]),
+        closed_behind(
+            "IDENTIFY\n[2]{}NOP\n",
+            &["OK", "E_INVALID cannot NOP in current state (TLS required)"],
+        ),
         identify(br#"{"sample_rate":200}"#, "E_BAD_BODY IDENTIFY sample rate (200) is invalid"),
     ]
 }
