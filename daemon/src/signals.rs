@@ -20,7 +20,7 @@ impl Hangups {
     /// Waits for the next. Several that come together may be one.
     pub async fn next(&mut self) {
         if self.0.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -23,19 +23,17 @@ pub(crate) struct Nsqd {
     pub(crate) tcp: Arc<tcp::Settings>,
     pub(crate) hostname: String,
     pub(crate) start_unix: i64,
-    /// The bound port; −1 for a unix socket.
-    pub(crate) tcp_port: i32,
-    /// The bound port; −1 for a unix socket, 0 without HTTP.
-    pub(crate) http_port: i32,
-    /// The bound port; 0 without HTTPS.
-    pub(crate) https_port: i32,
+    pub(crate) ports: Ports,
 }
 
 /// The ports that are bound.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
+    /// −1 for a unix socket.
     pub(crate) tcp: i32,
+    /// −1 for a unix socket, 0 without HTTP.
     pub(crate) http: i32,
+    /// 0 without HTTPS.
     pub(crate) https: i32,
 }
 
@@ -50,19 +48,7 @@ impl Nsqd {
     ) -> Arc<Self> {
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
-        let Ports { tcp: tcp_port, http: http_port, https: https_port } = ports;
-        Arc::new(Self {
-            start,
-            topics,
-            alarms,
-            clients,
-            tcp,
-            hostname,
-            start_unix,
-            tcp_port,
-            http_port,
-            https_port,
-        })
+        Arc::new(Self { start, topics, alarms, clients, tcp, hostname, start_unix, ports })
     }
 
     /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.

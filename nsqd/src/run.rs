@@ -19,10 +19,10 @@ use crate::{
     connections::{self, Connections},
     data_path,
     listen::Listener,
-    log::{Check, Limits, StorageThread},
+    log::{Check, Limits, Storage, StorageThread},
     nsq1,
     nsqd::{Nsqd, Ports},
-    options::Start,
+    options::{Options, Start},
     tcp,
     timers::Timers,
     topic::{Commits, Environment, Housekeeping, Topics},
@@ -77,37 +77,17 @@ impl Daemon {
             }
             _ => None,
         };
-        let segment_bytes_max = u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX);
-        nsq1::import(&options.data_path, segment_bytes_max, options.max_msg_size).map_err(instantiate)?;
+        nsq1::import(&options.data_path, segment_bytes_max(options), options.max_msg_size)
+            .map_err(instantiate)?;
         let storage = StorageThread::start().map_err(|error| instantiate(error.to_string()))?;
         let commits = options.sync_before_ok.then(|| Commits::start(options.data_path.clone()));
         let commits = commits.transpose().map_err(|error| instantiate(error.to_string()))?;
         let timers = Arc::new(Timers::default());
-        let (handle, data_path) = (storage.handle(), options.data_path.clone());
-        let alarms = Alarms::open(&data_path).map_err(|error| instantiate(error.to_string()))?;
+        let handle = storage.handle();
+        let alarms = Alarms::open(&options.data_path).map_err(|error| instantiate(error.to_string()))?;
         let alarms = Arc::new(alarms);
-        let was_clean = CleanMark::take(&data_path);
-        let environment = Arc::new(Environment {
-            housekeeping: Housekeeping::new(handle.clone(), data_path.clone(), options.sync_timeout),
-            storage: handle,
-            timers: Arc::clone(&timers),
-            data_path,
-            segment_bytes_max,
-            limits: Limits {
-                retention_bytes: options.retention_bytes,
-                retention_age: options.retention_age,
-                topic_bytes_max: options.max_topic_bytes,
-                free_bytes_min: options.min_free_bytes,
-            },
-            node_id,
-            sync_every: options.sync_every,
-            ephemeral_depth_max: options.mem_queue_size,
-            prefers_near: options.topology_aware,
-            check: check(options.verify_data, was_clean),
-            alarms: Arc::clone(&alarms),
-            commits,
-            numbers: AtomicU64::new(0),
-        });
+        let was_clean = CleanMark::take(&options.data_path);
+        let environment = environment(options, node_id, handle, &timers, &alarms, commits, was_clean);
         let topics = Topics::open(environment)
             .map_err(|error| format!("failed to load metadata - {}", chain(&error)))?;
         info!("NSQ: persisting topic/channel metadata to {}", options.data_path.join("nsqd.dat").display());
@@ -140,8 +120,9 @@ impl Daemon {
             let clients = Connections::new(&workers, &nsqd, max);
             let requests = Connections::new(&workers, &nsqd, max);
             let tcp_name = tcp.name();
-            let http_name = http.as_ref().map(|http| format!("HTTP: closing {}", http.name()));
-            let https_name = https.as_ref().map(|(https, _)| format!("HTTPS: closing {}", https.name()));
+            let plain = http.iter().map(|http| format!("HTTP: closing {}", http.name()));
+            let secure = https.iter().map(|(https, _)| format!("HTTPS: closing {}", https.name()));
+            let closing: Vec<String> = plain.chain(secure).collect();
             info!("TCP: listening on {tcp_name}");
             let accept_tcp = tcp.accept(|accepted| clients.tcp(accepted));
             let accept_http = async {
@@ -169,8 +150,8 @@ impl Daemon {
             };
             info!("TCP: closing {tcp_name}");
             clients.finish("TCP").await;
-            for name in [http_name, https_name].into_iter().flatten() {
-                info!("{name}");
+            for line in closing {
+                info!("{line}");
             }
             requests.finish("HTTP").await;
             stopped.map(drop).or_else(|result| result.map_err(|error| format!("listener failed - {error}")))
@@ -186,6 +167,43 @@ impl Daemon {
         info!("NSQ: bye");
         Ok(if closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+fn segment_bytes_max(options: &Options) -> u32 {
+    u32::try_from(options.max_bytes_per_file).unwrap_or(u32::MAX)
+}
+
+fn environment(
+    options: &Options,
+    node_id: NodeId,
+    storage: Storage,
+    timers: &Arc<Timers>,
+    alarms: &Arc<Alarms>,
+    commits: Option<Commits>,
+    was_clean: bool,
+) -> Arc<Environment> {
+    let data_path = options.data_path.clone();
+    Arc::new(Environment {
+        housekeeping: Housekeeping::new(storage.clone(), data_path.clone(), options.sync_timeout),
+        storage,
+        timers: Arc::clone(timers),
+        data_path,
+        segment_bytes_max: segment_bytes_max(options),
+        limits: Limits {
+            retention_bytes: options.retention_bytes,
+            retention_age: options.retention_age,
+            topic_bytes_max: options.max_topic_bytes,
+            free_bytes_min: options.min_free_bytes,
+        },
+        node_id,
+        sync_every: options.sync_every,
+        ephemeral_depth_max: options.mem_queue_size,
+        prefers_near: options.topology_aware,
+        check: check(options.verify_data, was_clean),
+        alarms: Arc::clone(alarms),
+        commits,
+        numbers: AtomicU64::new(0),
+    })
 }
 
 /// Reads the certificates anew at each SIGHUP, for ever.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
@@ -39,7 +40,8 @@ impl Authority {
         let key = KeyPair::generate().expect("a key can be made");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("a root can sign itself");
         let folder = TempDir::with_prefix("nsq-certificates-").expect("a temporary folder can be made");
-        std::fs::write(folder.path().join("root.pem"), issuer.pem()).expect("it can be written");
+        std::fs::write(folder.path().join("root.pem"), pem("CERTIFICATE", issuer.der()))
+            .expect("it can be written");
         Self { issuer, folder }
     }
 
@@ -60,8 +62,8 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).expect("a root can sign");
         let file = |suffix: &str| self.folder.path().join(format!("{name}.{suffix}"));
         let identity = Identity { cert: file("pem"), key: file("key") };
-        std::fs::write(&identity.cert, certificate.pem()).expect("it can be written");
-        std::fs::write(&identity.key, key.serialize_pem()).expect("it can be written");
+        std::fs::write(&identity.cert, pem("CERTIFICATE", certificate.der())).expect("it can be written");
+        std::fs::write(&identity.key, pem("PRIVATE KEY", key.serialized_der())).expect("it can be written");
         identity
     }
 
@@ -79,6 +81,10 @@ impl Authority {
     pub fn client(&self) -> Tls {
         Tls { root: self.root(), identity: None, versions: rustls::ALL_VERSIONS.to_vec() }
     }
+}
+
+fn pem(what: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {what}-----\n{}\n-----END {what}-----\n", BASE64_STANDARD.encode(der))
 }
 
 /// How a client does TLS.

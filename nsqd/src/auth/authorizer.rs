@@ -43,8 +43,12 @@ pub(crate) struct Question {
     pub(crate) common_name: String,
 }
 
-/// `None`: no server gave one; why is in the log.
-pub(crate) type Answer = Option<Arc<Grant>>;
+/// No server gave an answer that can be used; why is in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoAnswer;
+
+/// What servers say about a question.
+pub(crate) type Answer = Result<Arc<Grant>, NoAnswer>;
 
 /// A question on its way.
 pub(crate) type Pending = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -91,12 +95,12 @@ impl Authorizer {
     pub(crate) fn ask(&self, question: Question) -> Pending {
         if SECRET_BYTES_MAX < question.secret.len() {
             warn!("AUTH failed: a secret of {} bytes is not asked about", question.secret.len());
-            return Box::pin(std::future::ready(None));
+            return Box::pin(std::future::ready(Err(NoAnswer)));
         }
         let mut answers = self.0.answers.lock();
         let mut receiver = match answers.get(&question) {
             Some(Entry::Known(grant)) if !grant.is_expired(Instant::now()) => {
-                return Box::pin(std::future::ready(Some(Arc::clone(grant))));
+                return Box::pin(std::future::ready(Ok(Arc::clone(grant))));
             }
             Some(Entry::Asked(receiver)) => receiver.clone(),
             _ => {
@@ -110,7 +114,7 @@ impl Authorizer {
         Box::pin(async move {
             // The sender goes without an answer when the daemon stops.
             let answer = receiver.wait_for(Option::is_some).await;
-            answer.ok().and_then(|answer| answer.clone().flatten())
+            answer.ok().and_then(|answer| answer.clone()).unwrap_or(Err(NoAnswer))
         })
     }
 }
@@ -120,15 +124,15 @@ impl Inner {
         let _permit = self.permits.acquire().await;
         let first = self.next_server.fetch_add(1, Ordering::Relaxed);
         let answer = match self.servers.ask(&question, first).await {
-            Ok(grant) => Some(Arc::new(grant)),
+            Ok(grant) => Ok(Arc::new(grant)),
             Err(failure) => {
                 warn!(remote_ip = question.remote_ip, "AUTH failed {failure}");
-                None
+                Err(NoAnswer)
             }
         };
         let mut answers = self.answers.lock();
         match &answer {
-            Some(grant) if grant.len() != 0 => answers.put(question, Entry::Known(Arc::clone(grant))),
+            Ok(grant) if grant.len() != 0 => answers.put(question, Entry::Known(Arc::clone(grant))),
             // A refusal is not kept: whoever is let in a moment later need not wait for its end.
             _ => answers.pop(&question),
         };

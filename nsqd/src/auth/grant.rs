@@ -52,6 +52,8 @@ struct Entry {
 pub(super) enum Invalid {
     #[error("the answer is not the JSON that is expected: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("the answer is not a JSON object of objects")]
+    NoObject,
     #[error("invalid TTL {0} (must be >0)")]
     Ttl(i64),
     #[error("unknown permission {0}")]
@@ -68,7 +70,13 @@ impl Grant {
     /// # Errors
     /// [`Invalid`]: one wrong part makes all of it void.
     pub(super) fn parse(json: &[u8], now: Instant) -> Result<Self, Invalid> {
-        let answer: Answer = serde_json::from_value(with_lower_keys(serde_json::from_slice(json)?))?;
+        let value = with_lower_keys(serde_json::from_slice(json)?);
+        let entries = value.get("authorizations").and_then(Value::as_array);
+        if !value.is_object() || !entries.into_iter().flatten().all(Value::is_object) {
+            // serde would take a list for the fields of an object in their order.
+            return Err(Invalid::NoObject);
+        }
+        let answer: Answer = serde_json::from_value(value)?;
         let ttl = answer.ttl.unwrap_or(0);
         let seconds = u64::try_from(ttl).ok().filter(|seconds| *seconds != 0).ok_or(Invalid::Ttl(ttl))?;
         let entries = answer.authorizations.unwrap_or_default();
@@ -228,6 +236,8 @@ mod tests {
             (r#"{"ttl":1.5}"#, "the answer is not"),
             (r#"{"ttl":"1"}"#, "the answer is not"),
             ("[]", "the answer is not"),
+            ("[5]", "the answer is not"),
+            (r#"{"ttl":1,"authorizations":[["t"]]}"#, "the answer is not"),
             ("", "the answer is not"),
         ] {
             let error = Grant::parse(json.as_bytes(), Instant::now()).unwrap_err().to_string();

@@ -5,6 +5,6 @@ mod grant;
 mod query;
 
 pub(crate) use self::{
-    authorizer::{Authorizer, Pending, Question},
+    authorizer::{Answer, Authorizer, Pending, Question},
     grant::Grant,
 };

@@ -154,6 +154,7 @@ fn tls(root_ca: Option<&Path>, min_version: MinVersion) -> Result<rustls::Client
 fn url(address: &str) -> Result<Url, ServersError> {
     let text = if address.contains("://") { address.to_owned() } else { format!("http://{address}/auth") };
     let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.filter(|_| !text.contains(":///"));
     url.ok_or_else(|| ServersError::Address(address.to_owned()))
 }
 

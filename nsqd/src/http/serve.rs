@@ -33,7 +33,7 @@ pub(crate) async fn serve<S>(
     let is_refused = !is_secure && nsqd.start.options.tls.required == Required::Yes;
     let service = service_fn(async |request| {
         if is_refused {
-            return Ok(respond::tls_required(nsqd.https_port));
+            return Ok(respond::tls_required(nsqd.ports.https));
         }
         respond(&nsqd, &peer, request).await
     });

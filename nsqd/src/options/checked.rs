@@ -25,6 +25,7 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 /// What nsqd runs with. The fields have the names of their flags.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of flags says what each means")]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of a user, independent of each other")]
 pub struct Options {
     pub log_level: Level,
     pub log_prefix: String,

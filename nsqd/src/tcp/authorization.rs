@@ -8,7 +8,7 @@ use std::{
 
 use protocol::{AuthResponse, ChannelName, ProtocolError, TopicName, Verb};
 
-use crate::auth::{Authorizer, Grant, Pending, Question};
+use crate::auth::{Answer, Authorizer, Grant, Pending, Question};
 
 /// The authorization of a connection to an nsqd that asks for one.
 pub(super) struct Authorization {
@@ -16,8 +16,7 @@ pub(super) struct Authorization {
     /// Of an AUTH that succeeded.
     granted: Option<(Question, Arc<Grant>)>,
     asked: Option<Pending>,
-    /// `None` in it: no server gave an answer.
-    answer: Option<Option<Arc<Grant>>>,
+    answer: Option<Answer>,
 }
 
 /// A question was asked: the command is to be executed again when the answer is there.
@@ -39,7 +38,7 @@ impl Authorization {
     }
 
     /// The answer to a question, which is asked if there is none.
-    fn answer(&mut self, question: impl FnOnce() -> Question) -> Result<Option<Arc<Grant>>, Wait> {
+    fn answer(&mut self, question: impl FnOnce() -> Question) -> Result<Answer, Wait> {
         if let Some(answer) = self.answer.take() {
             return Ok(answer);
         }
@@ -61,7 +60,7 @@ impl Authorization {
         let question = question();
         let grant = match self.answer(|| question.clone()) {
             Err(wait) => return Ok(Err(wait)),
-            Ok(answer) => answer.ok_or(ProtocolError::AuthFailed)?,
+            Ok(answer) => answer.map_err(|_| ProtocolError::AuthFailed)?,
         };
         if grant.len() == 0 {
             return Err(ProtocolError::NoAuthorizations);
@@ -91,7 +90,7 @@ impl Authorization {
             let question = question.clone();
             grant = match self.answer(|| question.clone()) {
                 Err(wait) => return Ok(Err(wait)),
-                Ok(answer) => answer.ok_or(ProtocolError::AuthFailed)?,
+                Ok(answer) => answer.map_err(|_| ProtocolError::AuthFailed)?,
             };
             self.granted = Some((question, Arc::clone(&grant)));
         }

@@ -6,8 +6,8 @@ use protocol::Compression;
 use tests::{Authority, Client, Nsqd, compressed, is_reference, ours_only};
 
 /// Bytes of which half can be compressed.
-fn body(number: u64, bytes: usize) -> Vec<u8> {
-    let mut random = fastrand::Rng::with_seed(number);
+fn body(number: usize, bytes: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(number as u64);
     (0..bytes).map(|at| if at % 512 < 256 { b'a' } else { random.u8(..) }).collect()
 }
 
@@ -35,7 +35,7 @@ async fn every_combination_carries_messages_of_every_size() {
         client.subscribe(&topic, "c").await;
         client.rdy(5).await;
         for (number, bytes) in [1, 100, 5000, 70_000, 1_000_000].into_iter().enumerate() {
-            let body = body(number as u64, bytes);
+            let body = body(number, bytes);
             client.publish(&topic, &body).await;
             assert!(client.finish_messages(1).await[0].body == body, "{settings}: {bytes} bytes");
         }
@@ -60,7 +60,7 @@ async fn a_stream_of_many_messages_is_carried() {
         consumer.subscribe(layer, "c").await;
         consumer.rdy(100).await;
         let bodies: Vec<Vec<u8>> =
-            (0..2000).map(|number| body(number, 50 + number as usize % 3000)).collect();
+            (0..2000).map(|number| body(number, 50 + number % 3000)).collect();
         let publish = async {
             for batch in bodies.chunks(50) {
                 producer.mpub(layer, batch).await;

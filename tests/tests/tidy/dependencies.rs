@@ -32,7 +32,9 @@ const LICENCES: [&str; 11] = [
 ];
 
 /// Crates that are there in more than one version, and why.
-const DUPLICATES: [(&str, &str); 2] = [
+const DUPLICATES: [(&str, &str); 4] = [
+    ("getrandom", "ring, the cryptography of rustls, stays with an old version until its next one"),
+    ("synstructure", "of derive macros only, as syn"),
     (
         "syn",
         "of derive macros only, whose authors move to its version 3 one by one; nothing of it is in a binary",

@@ -4,6 +4,7 @@ use super::row::{Row, closed, cut, identify, open};
 
 const JSON: &str = "E_BAD_BODY IDENTIFY failed to decode JSON body";
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn rows() -> Vec<Row> {
     vec![
         open("IDENTIFY x y z\n[2]{}", &["OK"]),

@@ -2,6 +2,7 @@
 
 use super::row::{Row, closed, closed_behind, cut, open};
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(super) fn rows() -> Vec<Row> {
     vec![
         open("NOP\n", &[]),
