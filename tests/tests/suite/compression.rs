@@ -59,8 +59,7 @@ async fn a_stream_of_many_messages_is_carried() {
         consumer.negotiate(&format!(r#""{layer}":true"#), &authority.client()).await;
         consumer.subscribe(layer, "c").await;
         consumer.rdy(100).await;
-        let bodies: Vec<Vec<u8>> =
-            (0..2000).map(|number| body(number, 50 + number % 3000)).collect();
+        let bodies: Vec<Vec<u8>> = (0..2000).map(|number| body(number, 50 + number % 3000)).collect();
         let publish = async {
             for batch in bodies.chunks(50) {
                 producer.mpub(layer, batch).await;

@@ -35,6 +35,28 @@ pub(crate) struct Common {
     /// Give up when the server has been silent for this long although something is expected from it.
     #[arg(long, global = true, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
     pub(crate) stall_timeout: Duration,
+    #[command(flatten)]
+    pub(crate) layers: Layers,
+}
+
+/// What connections run over. Not for `latency` and `pub --rate`.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(crate) struct Layers {
+    /// Talk TLS; any certificate is taken.
+    #[arg(long, global = true)]
+    pub(crate) tls: bool,
+    /// Compress.
+    #[arg(long, global = true, value_enum)]
+    pub(crate) compression: Option<CompressionArg>,
+}
+
+/// Which compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CompressionArg {
+    /// Framed snappy.
+    Snappy,
+    /// Deflate, at the level that the server takes by default.
+    Deflate,
 }
 
 impl Common {

@@ -7,8 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::BytesMut;
 use protocol::{
-    ChannelName, Command, Frame, HEARTBEAT, IdentifyRequest, IdentifyResponse, MAGIC, OK, TopicName,
+    ChannelName, Command, Compression, Frame, HEARTBEAT, IdentifyRequest, IdentifyResponse, MAGIC, OK,
+    TopicName,
 };
+
+use crate::args::{CompressionArg, Layers};
+use crate::layers::{self, Stream};
 
 const READ_BUFFER_BYTES: usize = 256 * 1024;
 // Consumers wait unserved while --fill publishes; the server drops a connection after two of these.
@@ -16,9 +20,12 @@ const HEARTBEAT_INTERVAL_MS: i64 = 60_000;
 // Beyond it the stream is garbage.
 const FRAME_BYTES_MAX: u32 = 128 << 20;
 
-/// What this client says of itself; the rest is left to the server.
-pub(crate) fn identify() -> IdentifyRequest {
+/// What this client says of itself and asks for; the rest is left to the server.
+pub(crate) fn identify(layers: Layers) -> IdentifyRequest {
     IdentifyRequest {
+        tls_v1: layers.tls,
+        snappy: layers.compression == Some(CompressionArg::Snappy),
+        deflate: layers.compression == Some(CompressionArg::Deflate),
         client_id: "nsq_bench".to_owned(),
         user_agent: concat!("nsq_bench/", env!("CARGO_PKG_VERSION")).to_owned(),
         feature_negotiation: true,
@@ -39,12 +46,15 @@ pub(crate) enum Filled {
 /// A connection past IDENTIFY.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    socket: TcpStream,
+    /// The socket itself, or layers on it.
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
     // Unread bytes are buffer[start..end].
     start: usize,
     end: usize,
     max_rdy_count: u32,
+    is_layered: bool,
 }
 
 impl Connection {
@@ -63,15 +73,62 @@ impl Connection {
         let stream = TcpStream::connect(address).with_context(|| format!("cannot connect to {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(read_timeout))?;
-        let mut connection =
-            Self { stream, buffer: vec![0; buffer_bytes], start: 0, end: 0, max_rdy_count: 0 };
+        let mut connection = Self {
+            stream: Box::new(stream.try_clone().context("cannot share the socket")?),
+            socket: stream,
+            buffer: vec![0; buffer_bytes],
+            start: 0,
+            end: 0,
+            max_rdy_count: 0,
+            is_layered: false,
+        };
         connection.send(&MAGIC)?;
         connection.command(&Command::Identify { body: identify.to_json().as_bytes() })?;
         let answer = connection.response().with_context(|| format!("IDENTIFY to {address}"))?;
         let identified: IdentifyResponse = serde_json::from_slice(&answer)
             .with_context(|| format!("IDENTIFY was answered by {:?}", String::from_utf8_lossy(&answer)))?;
         connection.max_rdy_count = identified.max_rdy_count;
+        connection.put_layers(identify, &identified)?;
         Ok(connection)
+    }
+
+    /// Puts the layers on the connection that were asked for.
+    fn put_layers(&mut self, asked: &IdentifyRequest, agreed: &IdentifyResponse) -> Result<()> {
+        for (what, asked, agreed) in [
+            ("TLS", asked.tls_v1, agreed.tls_v1),
+            ("snappy", asked.snappy, agreed.snappy),
+            ("deflate", asked.deflate, agreed.deflate),
+        ] {
+            if asked != agreed {
+                bail!("the server does not offer {what}");
+            }
+        }
+        self.is_layered = agreed.tls_v1 || agreed.snappy || agreed.deflate;
+        if agreed.tls_v1 {
+            self.stream = layers::tls(self.socket.try_clone().context("cannot share the socket")?)?;
+            self.upgraded("TLS")?;
+        }
+        let compression = if agreed.snappy {
+            Compression::Snappy
+        } else if agreed.deflate {
+            Compression::Deflate { level: agreed.deflate_level }
+        } else {
+            return Ok(());
+        };
+        let stream = std::mem::replace(&mut self.stream, Box::new(std::io::Cursor::new(Vec::new())));
+        // What was read too far is the beginning of the compressed stream.
+        let read = self.buffer[self.start..self.end].to_vec();
+        (self.start, self.end) = (0, 0);
+        self.stream = layers::compressed(layers::behind(read, stream), compression);
+        self.upgraded("compression")
+    }
+
+    fn upgraded(&mut self, what: &str) -> Result<()> {
+        let answer = self.response().with_context(|| format!("upgrade to {what}"))?;
+        if answer != OK {
+            bail!("the upgrade to {what} was answered by {:?}", String::from_utf8_lossy(&answer));
+        }
+        Ok(())
     }
 
     /// Joins a channel. RDY stays 0.
@@ -101,7 +158,7 @@ impl Connection {
 
     /// Writes all of `bytes`.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        match self.stream.write_all(bytes) {
+        match self.stream.write_all(bytes).and_then(|()| self.stream.flush()) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.explain_failed_send(error)),
         }
@@ -109,12 +166,25 @@ impl Connection {
 
     /// Sets how long a read may wait.
     pub(crate) fn set_read_timeout(&self, timeout: Duration) -> Result<()> {
-        Ok(self.stream.set_read_timeout(Some(timeout))?)
+        Ok(self.socket.set_read_timeout(Some(timeout))?)
     }
 
-    /// The socket, for polling, a second owner, or to shut it down.
-    pub(crate) fn stream(&self) -> &TcpStream {
-        &self.stream
+    /// The socket, for a second owner that writes to it.
+    ///
+    /// # Errors
+    /// There are layers on it.
+    pub(crate) fn plain_socket(&self) -> Result<&TcpStream> {
+        if self.is_layered {
+            bail!(
+                "--tls and --compression do not go with a schedule: use pub without --rate, sub, pubsub or idle"
+            );
+        }
+        Ok(&self.socket)
+    }
+
+    /// The socket, for polling, or to shut it down. What is read or written goes through the layers.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        &self.socket
     }
 
     /// Reads once, behind what is there. Call it when [`Self::next_frame`] has no more.
@@ -236,7 +306,8 @@ mod tests {
     /// Everything the server says, as text, to the error that ends it.
     fn responses(address: &str, buffer_bytes: usize) -> (Vec<usize>, String) {
         let mut connection =
-            Connection::open_with_buffer(address, &identify(), TIMEOUT, buffer_bytes).unwrap();
+            Connection::open_with_buffer(address, &identify(Layers::default()), TIMEOUT, buffer_bytes)
+                .unwrap();
         let mut lengths = Vec::new();
         loop {
             match connection.next_frame() {
@@ -286,7 +357,7 @@ mod tests {
     #[test]
     fn an_rdy_over_the_servers_limit_is_refused_here() {
         let (address, thread) = server(vec![]);
-        let mut connection = Connection::open(&address, &identify(), TIMEOUT).unwrap();
+        let mut connection = Connection::open(&address, &identify(Layers::default()), TIMEOUT).unwrap();
         assert!(connection.ready(11).unwrap_err().to_string().contains("limit of 10"));
         thread.join().unwrap();
     }

@@ -117,7 +117,7 @@ pub(crate) fn run_sub(common: &Common, options: &SubArgs) -> Result<Report> {
     let topic = common.topic_name();
     let Consumers { channels, rdy } = options.consumers;
     // Before the fill: the first channel would otherwise get the whole backlog for itself.
-    let subscribed = Channels::open(common, &topic, &identify(), channels, options.connections)?;
+    let subscribed = Channels::open(common, &topic, &identify(common.layers), channels, options.connections)?;
     let filled = match options.fill {
         None => None,
         Some(messages) => Some(fill(common, &topic, messages, options.size)?),
@@ -162,7 +162,7 @@ pub(crate) fn run_pubsub(common: &Common, options: &PubsubArgs) -> Result<Report
     let topic = common.topic_name();
     let Consumers { channels, rdy } = options.consumers;
     let per_channel = options.subscribers.unwrap_or(options.shape.connections);
-    let subscribed = Channels::open(common, &topic, &identify(), channels, per_channel)?;
+    let subscribed = Channels::open(common, &topic, &identify(common.layers), channels, per_channel)?;
     let publishers = publish::open(common, &topic, options.shape, options.extent)?;
     let run = Run::default();
     let meter = Meter::start(common.pid)?;

@@ -66,7 +66,7 @@ fn grown_bytes(cost: &Cost) -> Option<f64> {
 
 fn open(common: &Common, topic: &TopicName, options: &IdleArgs, run: &Run) -> Result<Vec<Connection>> {
     let heartbeat_interval = i64::try_from(options.heartbeat_interval.as_millis())?;
-    let identify = IdentifyRequest { heartbeat_interval, ..identify() };
+    let identify = IdentifyRequest { heartbeat_interval, ..identify(common.layers) };
     let mut connections = Vec::new();
     for index in 0..options.connections {
         let mut connection = Connection::open_with_buffer(
@@ -103,7 +103,7 @@ fn hold(connections: &mut [Connection], deadline: Instant) -> Result<u64> {
 fn readable(connections: &[Connection], timeout: Duration) -> Result<Vec<usize>> {
     let mut polled: Vec<_> = connections
         .iter()
-        .map(|connection| PollFd::new(connection.stream().as_fd(), PollFlags::POLLIN))
+        .map(|connection| PollFd::new(connection.socket().as_fd(), PollFlags::POLLIN))
         .collect();
     poll(&mut polled, PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX))?;
     let ready = polled.iter().enumerate().filter(|(_, fd)| fd.any() == Some(true));

@@ -19,7 +19,8 @@ use crate::run::Run;
 /// The `latency` subcommand.
 pub(crate) fn run(common: &Common, options: &LatencyArgs) -> Result<Report> {
     let topic = common.topic_name();
-    let identify = IdentifyRequest { output_buffer_timeout: options.output_buffer_timeout, ..identify() };
+    let identify =
+        IdentifyRequest { output_buffer_timeout: options.output_buffer_timeout, ..identify(common.layers) };
     let channels = Channels::open(common, &topic, &identify, 1, 1)?;
     let shape = Shape { connections: 1, batch: 1, size: options.size, depth: PACED_DEPTH };
     let publishers = publish::open(common, &topic, shape, options.extent)?;

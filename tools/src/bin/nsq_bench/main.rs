@@ -12,6 +12,7 @@ mod daemon_stats;
 mod fan_out;
 mod idle;
 mod latency;
+mod layers;
 mod paced;
 mod progress;
 mod publish;

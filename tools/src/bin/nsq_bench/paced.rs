@@ -75,7 +75,7 @@ pub(crate) fn publish_all(
 
 fn publish(publisher: Publisher, schedule: Schedule, run: &Run) -> Result<Published> {
     let Publisher { mut connection, template, first_number, .. } = publisher;
-    let stream = connection.stream().try_clone().context("cannot share the socket")?;
+    let stream = connection.plain_socket()?.try_clone().context("cannot share the socket")?;
     // Between two commands silence is no stall.
     let pause = Duration::from_nanos(schedule.due_ns(1) - schedule.due_ns(0));
     connection.set_read_timeout(stream.read_timeout()?.unwrap_or_default() + pause)?;
@@ -85,7 +85,7 @@ fn publish(publisher: Publisher, schedule: Schedule, run: &Run) -> Result<Publis
         let acked = run.watch(await_acks(&mut connection, schedule, run));
         if acked.is_err() {
             // The writer may be blocked in a write. If it is too late for this, it has ended already.
-            drop(connection.stream().shutdown(Shutdown::Both));
+            drop(connection.socket().shutdown(Shutdown::Both));
         }
         let written = writer.join().expect("a panic aborts the process");
         // The reader knows the server's reason, the writer only that the connection broke.

@@ -74,7 +74,8 @@ pub(crate) fn open_with(
 ) -> Result<Vec<Publisher>> {
     (0..connections as usize)
         .map(|index| {
-            let connection = Connection::open(&common.nsqd_tcp_address, &identify(), common.stall_timeout)?;
+            let connection =
+                Connection::open(&common.nsqd_tcp_address, &identify(common.layers), common.stall_timeout)?;
             let quota =
                 commands.map_or(u64::MAX, |commands| share(commands, u64::from(connections), index as u64));
             let (template, first_number) = (template.clone(), first_number(index));
