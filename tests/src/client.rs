@@ -341,6 +341,18 @@ impl Client {
         within("a frame or the end", read).await
     }
 
+    /// Expects these bytes, whatever they are.
+    pub async fn expect_bytes(&mut self, expected: &[u8]) {
+        let read = async {
+            while self.input.len() < expected.len() {
+                assert_ne!(self.stream.read_buf(&mut self.input).await.expect("nsqd answers"), 0, "it ended");
+            }
+        };
+        within("some bytes", read).await;
+        let got = self.input.split_to(expected.len());
+        assert!(got == expected, "expected {}, got {}", expected.escape_ascii(), got.escape_ascii());
+    }
+
     /// All bytes up to the end, whatever they are.
     pub async fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.input).to_vec();

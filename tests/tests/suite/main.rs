@@ -22,6 +22,7 @@ mod nsq_data;
 mod pause_empty_delete;
 mod pub_ack;
 mod publish_consume;
+mod quirks;
 mod requeue_timeout_touch;
 mod restart;
 mod seek;

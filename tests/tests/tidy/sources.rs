@@ -76,6 +76,7 @@ fn is_crate_root(path: &str) -> bool {
             | [_, "src", "bin", _, "main.rs"]
             | [_, "tests" | "benches" | "examples", _]
             | [_, "tests" | "benches" | "examples", _, "main.rs"]
+            | [_, "fuzz", "fuzz_targets", _]
     )
 }
 
