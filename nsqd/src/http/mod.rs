@@ -3,6 +3,7 @@
 
 mod actions;
 mod health;
+mod lingering;
 mod metrics;
 mod parameters;
 mod publish;

@@ -23,6 +23,8 @@ use crate::{
 
 /// How long a client may send nothing in the middle of a body.
 const BODY_STALL: Duration = Duration::from_secs(30);
+/// Of a body that is not needed, no more is read.
+const IGNORED_BYTES_MAX: usize = 1 << 20;
 
 /// One message.
 ///
@@ -190,4 +192,21 @@ async fn read(mut body: Incoming, limit: usize, too_large: &str) -> Result<Bytes
         }
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// Reads a body that nobody has a use for, so far as it is short.
+///
+/// # Errors
+/// It is broken: what was meant is not known.
+pub(super) async fn ignore(mut body: Incoming) -> Result<(), Refusal> {
+    let mut bytes = 0;
+    while bytes < IGNORED_BYTES_MAX {
+        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await;
+        let Ok(frame) = frame.map_err(|_| Refusal::bad("INVALID_REQUEST"))?.transpose() else {
+            return Err(Refusal::bad("INVALID_REQUEST"));
+        };
+        let Some(frame) = frame else { break };
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(())
 }

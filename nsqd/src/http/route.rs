@@ -115,21 +115,30 @@ pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>) -> Answ
         response.headers_mut().insert(ALLOW, route.allow());
         return Answer { response, is_logged: true };
     }
-    let result = match route {
+    let result = act(nsqd, route, query, body).await;
+    Answer { response: result.unwrap_or_else(Refusal::into_response), is_logged: route.is_logged() }
+}
+
+async fn act(nsqd: &Arc<Nsqd>, route: Route, query: &str, body: Incoming) -> Result<Response, Refusal> {
+    match route {
         Route::Ping => Ok(ping(nsqd)),
         Route::Info => Ok(stats::info(nsqd)),
         Route::Pub => publish::one(nsqd, query, body).await,
         Route::Mpub => publish::many(nsqd, query, body).await,
-        Route::Stats => Parameters::parse(query).map(|parameters| stats::stats(nsqd, &parameters)),
+        Route::Stats => Ok(stats::stats(nsqd, &Parameters::parse(query)?)),
         Route::Readyz => Ok(health::readyz(nsqd)),
         Route::Livez => Ok(health::livez()),
         Route::Metrics => Ok(metrics::metrics(nsqd)),
         Route::Alarms => Ok(health::alarms(nsqd)),
-        Route::ClearAlarms => health::clear(nsqd, query),
-        Route::Topic(action) => actions::on_topic(nsqd, action, query).await,
-        Route::Channel(action) => actions::on_channel(nsqd, action, query).await,
-    };
-    Answer { response: result.unwrap_or_else(Refusal::into_response), is_logged: route.is_logged() }
+        Route::ClearAlarms | Route::Topic(_) | Route::Channel(_) => {
+            publish::ignore(body).await?;
+            match route {
+                Route::Topic(action) => actions::on_topic(nsqd, action, query).await,
+                Route::Channel(action) => actions::on_channel(nsqd, action, query).await,
+                _ => health::clear(nsqd, query),
+            }
+        }
+    }
 }
 
 fn ping(nsqd: &Nsqd) -> Response {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::{
+    lingering::Lingering,
     respond::{self, Response},
     route,
 };
@@ -37,14 +38,14 @@ pub(crate) async fn serve<S>(
         }
         respond(&nsqd, &peer, request).await
     });
+    // No `pipeline_flush`: with it, hyper does not send its answer to what is not HTTP.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
         .title_case_headers(true)
         .half_close(true)
-        .pipeline_flush(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Lingering::new(stream)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

@@ -148,3 +148,18 @@ async fn paused_is_not_unhealthy() {
     nsqd.post_ok("/topic/pause?topic=t").await;
     check(&nsqd, "GET /ping", b"", 200, "OK").await;
 }
+
+#[tokio::test]
+async fn who_speaks_another_protocol_is_told_that_this_is_http() {
+    // Protects clients that were given the wrong port: go-nsq looks for the word HTTP. The answer is there although more is
+    // sent than was read.
+    let nsqd = Nsqd::start().await;
+    for _ in 0..20 {
+        let mut client = tests::Client::connect_silently(nsqd.http_address()).await;
+        client.send("  V2").await;
+        client.send(b"IDENTIFY\n\0\0\0\x02{}").await;
+        client.send(vec![b'x'; 100_000]).await;
+        let answer = client.read_to_end().await;
+        assert!(answer.starts_with(b"HTTP/1.1 400 Bad Request\r\n"), "{}", answer.escape_ascii());
+    }
+}
