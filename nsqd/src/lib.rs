@@ -15,6 +15,9 @@ mod http;
 mod tcp;
 
 mod auth;
+mod lookup;
+
+mod ask;
 
 mod client;
 mod timers;

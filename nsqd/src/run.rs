@@ -15,12 +15,13 @@ use tracing::{error, info, warn};
 
 use crate::{
     alarms::Alarms,
+    ask::Asker,
     auth::Authorizer,
     connections::{self, Connections},
     data_path,
     listen::Listener,
     log::{Check, Limits, Storage, StorageThread},
-    nsq1,
+    lookup, nsq1,
     nsqd::{Nsqd, Ports},
     options::{Options, Start},
     tcp,
@@ -47,6 +48,7 @@ struct Daemon {
     storage: StorageThread,
     timers: Arc<Timers>,
     runtime: Runtime,
+    asker: Asker,
     tcp: Listener,
     http: Option<Listener>,
     https: Option<(Listener, Arc<ServerTls>)>,
@@ -64,8 +66,9 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(|error| instantiate(error.to_string()))?;
-        let authorizer = Authorizer::new(options, runtime.handle().clone())
-            .map_err(|error| instantiate(error.to_string()))?;
+        let asker = Asker::new(options).map_err(instantiate)?;
+        let authorizer =
+            Authorizer::new(options, asker.clone(), runtime.handle().clone()).map_err(instantiate)?;
         info!("{}", daemon::version::line("nsqd"));
         info!("ID: {}", options.node_id);
         let node_id = NodeId::new(options.node_id.into()).map_err(|error| instantiate(error.to_string()))?;
@@ -105,11 +108,11 @@ impl Daemon {
         };
         let settings = Arc::new(tcp::Settings::new(&start.options, tls.clone(), authorizer));
         let nsqd = Nsqd::new(start, topics, alarms, settings, hostname, ports);
-        Ok(Self { lock, nsqd, storage, timers, runtime, tcp, http, https, tls })
+        Ok(Self { lock, nsqd, storage, timers, runtime, asker, tcp, http, https, tls })
     }
 
     fn serve(self) -> Result<ExitCode, Failure> {
-        let Self { lock, nsqd, storage, timers, runtime, tcp, http, https, tls } = self;
+        let Self { lock, nsqd, storage, timers, runtime, asker, tcp, http, https, tls } = self;
         let failed = |error: std::io::Error| format!("cannot start threads - {error}");
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(failed)?;
@@ -146,6 +149,7 @@ impl Daemon {
                     failed = &mut accept_https => Err(failed),
                     () = timers.run() => Ok("timers"),
                     () = reload(hangups, tls.as_deref()) => Ok("reload"),
+                    () = lookup::run(Arc::clone(&nsqd), asker) => Ok("nsqlookupds"),
                 }
             };
             info!("TCP: closing {tcp_name}");
@@ -199,6 +203,8 @@ fn environment(
         sync_every: options.sync_every,
         ephemeral_depth_max: options.mem_queue_size,
         prefers_near: options.topology_aware,
+        names: tokio::sync::watch::Sender::new(0),
+        asks_elsewhere: !options.lookupd_tcp_addresses.is_empty(),
         check: check(options.verify_data, was_clean),
         alarms: Arc::clone(alarms),
         commits,

@@ -23,6 +23,7 @@ mod frame;
 mod id_generator;
 mod identify;
 mod json;
+mod lookup;
 mod message_id;
 mod names;
 mod quote;
@@ -42,6 +43,9 @@ pub use frame::{
 pub use id_generator::{IdGenerator, InvalidNodeId, NodeId};
 pub use identify::{
     ClientSettings, Compression, IdentifyOptions, IdentifyRequest, IdentifyResponse, Negotiated,
+};
+pub use lookup::{
+    BadLookupAnswer, LOOKUP_MAGIC, LookupCommand, LookupIdentified, LookupIdentify, take_lookup_answer,
 };
 pub use message_id::MessageId;
 pub use names::{

@@ -22,19 +22,21 @@
     reason = "a test fails by a panic, and so does its harness"
 )]
 
-mod auth_server;
 mod certificates;
 mod client;
 mod deadline;
 mod http;
+mod http_server;
+mod lookup_server;
 mod nsqd;
 mod process;
 
-pub use auth_server::{AuthServer, Request};
 pub use certificates::{Authority, Identity, Tls};
 pub use client::{Client, Message, Received, compressed};
 pub use deadline::{DEADLINE, SILENCE, within};
 pub use http::{HttpConnection, Response};
+pub use http_server::{HttpServer, Request};
+pub use lookup_server::{LookupServer, Mood};
 pub use nsqd::{Nsqd, Stats, tool};
 
 /// Whether the binary under test is NSQ's own nsqd.

@@ -19,11 +19,8 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{
-    grant::Grant,
-    query::{Servers, ServersError},
-};
-use crate::options::Options;
+use super::{grant::Grant, query::Servers};
+use crate::{ask::Asker, options::Options};
 
 /// Questions that are asked at a time: when many answers expire at once, the servers are not stormed.
 const QUESTIONS_AT_ONCE: usize = 32;
@@ -76,14 +73,14 @@ impl Authorizer {
     /// `None` without servers. Questions are asked on `runtime`.
     ///
     /// # Errors
-    /// [`ServersError`]
-    pub(crate) fn new(options: &Options, runtime: Handle) -> Result<Option<Self>, ServersError> {
+    /// The text of the start error.
+    pub(crate) fn new(options: &Options, asker: Asker, runtime: Handle) -> Result<Option<Self>, String> {
         if options.auth_http_addresses.is_empty() {
             return Ok(None);
         }
         let first = usize::try_from(crate::clock::unix_ns() % 1000).unwrap_or(0);
         Ok(Some(Self(Arc::new(Inner {
-            servers: Servers::new(options)?,
+            servers: Servers::new(options, asker)?,
             runtime,
             next_server: AtomicUsize::new(first),
             permits: Semaphore::new(QUESTIONS_AT_ONCE),

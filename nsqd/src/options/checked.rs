@@ -44,6 +44,8 @@ pub struct Options {
     pub http_address: Option<ListenAddress>,
     /// `None`: no HTTPS. A host and port.
     pub https_address: Option<ListenAddress>,
+    /// Each a host and a port.
+    pub lookupd_tcp_addresses: Vec<String>,
     /// 0 for what the system allows.
     pub max_connections: u64,
     pub tls: TlsOptions,
@@ -177,6 +179,7 @@ impl Options {
                 text => Some(address("http-address", text)?),
             },
             https_address: https_address(r.text("https-address"))?,
+            lookupd_tcp_addresses: lookupd_addresses(r.texts("lookupd-tcp-address"))?,
             max_connections: r.int("max-connections", 0..=i64::MAX)?,
             tls: TlsOptions::read(r)?,
             auth_http_addresses: r.texts("auth-http-address").to_vec(),
@@ -283,6 +286,15 @@ fn https_address(text: &str) -> Result<Option<ListenAddress>, Refused> {
     }
 }
 
+fn lookupd_addresses(addresses: &[String]) -> Result<Vec<String>, Refused> {
+    const NAME: &str = "lookupd-tcp-address";
+    let checked = addresses.iter().map(|text| match address(NAME, text)? {
+        ListenAddress::Tcp(address) => Ok(address),
+        ListenAddress::Unix(_) => Err(Refused::value(NAME, text, "must be host:port")),
+    });
+    checked.collect()
+}
+
 fn topology_aware(experiments: &[String]) -> Result<bool, Refused> {
     const ONLY: &str = "topology-aware-consumption";
     match experiments.iter().find(|name| *name != ONLY) {
@@ -377,7 +389,7 @@ mod tests {
         assert_eq!(options.output_buffer_timeout, Some(Duration::from_millis(250)));
         assert_eq!(options.max_channel_consumers, None);
         assert_eq!(options.https_address, Some(ListenAddress::Tcp("0.0.0.0:4152".to_owned())));
-        assert_eq!(options.max_connections, 0);
+        assert_eq!((options.max_connections, options.lookupd_tcp_addresses.len()), (0, 0));
         let tls = TlsOptions {
             identity: None,
             root_ca: None,
@@ -471,6 +483,7 @@ mod tests {
             ("--retention-bytes=-1", "--retention-bytes=-1: must be at least 0"),
             ("--retention-age=-1s", "--retention-age=-1s: must be at least 0s"),
             ("--node-id=1024", "--node-id must be [0,1024)"),
+            ("--lookupd-tcp-address=/run/lookupd", "--lookupd-tcp-address=/run/lookupd: must be host:port"),
             ("--node-id=-1", "--node-id must be [0,1024)"),
             ("--max-deflate-level=0", "--max-deflate-level must be [1,9]"),
             ("--max-deflate-level=10", "--max-deflate-level must be [1,9]"),

@@ -78,6 +78,12 @@ fn network() -> Group {
                 "listen for HTTPS if there is a certificate: host:port; empty for none",
             )
             .argument("address"),
+            texts(
+                "lookupd-tcp-address",
+                "nsqlookupd to register with, as host:port; may be given several times",
+            )
+            .key("nsqlookupd_tcp_addresses")
+            .argument("address"),
             int(
                 "max-connections",
                 0,

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc, sync::atomic::AtomicU64};
 
+use tokio::sync::watch;
+
 use super::{commit::Commits, housekeeping::Housekeeping};
 use crate::{
     alarms::Alarms,
@@ -30,6 +32,17 @@ pub(crate) struct Environment {
     pub(crate) alarms: Arc<Alarms>,
     /// Where publishes wait for the disk, if they do.
     pub(crate) commits: Option<Commits>,
+    /// Changes with each topic and channel that comes or goes.
+    pub(crate) names: watch::Sender<u64>,
+    /// Whether new topics wait until it is known which channels they have elsewhere.
+    pub(crate) asks_elsewhere: bool,
     /// Numbers for channels.
     pub(crate) numbers: AtomicU64,
+}
+
+impl Environment {
+    /// A topic or channel came or went.
+    pub(super) fn note_names(&self) {
+        self.names.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
 }

@@ -63,7 +63,7 @@ impl Topic {
             folder,
             fan_out: Arc::new(FanOut::held_at(state.held.min(tail))),
             log,
-            inner: RwLock::new(Inner { channels: Vec::new(), paused: state.paused }),
+            inner: RwLock::new(Inner { channels: Vec::new(), paused: state.paused, is_newborn: false }),
             exiting: AtomicBool::new(false),
             message_count: AtomicU64::new(0),
             message_bytes: AtomicU64::new(0),

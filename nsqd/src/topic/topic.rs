@@ -66,6 +66,8 @@ pub(super) struct Inner {
     /// Sorted by name.
     pub(super) channels: Vec<Arc<Channel>>,
     pub(super) paused: bool,
+    /// It is not known yet which channels it has elsewhere: messages wait in it.
+    pub(super) is_newborn: bool,
 }
 
 impl Topic {
@@ -107,11 +109,10 @@ impl Topic {
             self.save_channel(&channel);
         }
         inner.channels.insert(at, Arc::clone(&channel));
-        if !inner.paused {
-            self.fan_out.follow();
-        }
+        self.follow(&inner);
         info!("TOPIC({}): new channel({name})", self.name);
         drop(inner);
+        self.environment.note_names();
         self.note_change();
         (channel, true)
     }
@@ -143,8 +144,30 @@ impl Topic {
             self.write_state(inner.paused);
         }
         drop(inner);
+        self.environment.note_names();
         self.release();
         Some(left)
+    }
+
+    /// Lets messages pass to the channels, if there are some and nothing holds them back.
+    pub(super) fn follow(&self, inner: &Inner) {
+        if !inner.paused && !inner.is_newborn && !inner.channels.is_empty() {
+            self.fan_out.follow();
+        }
+    }
+
+    /// Holds messages back until [`Topic::begin`], before anybody knows of the topic.
+    pub(super) fn hold_newborn(&self) {
+        self.inner.write().is_newborn = true;
+    }
+
+    /// Its channels are there: messages may pass to them.
+    pub(crate) fn begin(&self) {
+        let mut inner = self.inner.write();
+        inner.is_newborn = false;
+        self.follow(&inner);
+        drop(inner);
+        self.wake_consumers();
     }
 
     /// Holds messages back from the channels, or lets them pass again.
@@ -155,9 +178,8 @@ impl Topic {
         }
         if paused && self.fan_out.held().is_none() {
             self.fan_out.hold(self.log.tail());
-        } else if !paused && !inner.channels.is_empty() {
-            self.fan_out.follow();
         }
+        self.follow(&inner);
         self.write_state(paused);
         drop(inner);
         self.wake_consumers();

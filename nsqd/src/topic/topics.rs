@@ -13,6 +13,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use protocol::{ChannelName, TopicName};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use super::{
@@ -66,6 +67,8 @@ pub(crate) struct Topics {
     /// Folders of deleted topics, which are there until the list is written without them: otherwise a killed process
     /// would take the list's word for a topic that lost its folder.
     condemned: Mutex<Vec<PathBuf>>,
+    /// New topics of which it is not known which channels they have elsewhere.
+    newborn: Mutex<Vec<Arc<Topic>>>,
     /// Held while the list is written, by the storage thread or at the end.
     rewriting: Mutex<()>,
 }
@@ -100,6 +103,7 @@ impl Topics {
             exiting: AtomicBool::new(false),
             rewrite_asked: AtomicBool::new(false),
             condemned: Mutex::default(),
+            newborn: Mutex::default(),
             rewriting: Mutex::default(),
         };
         let listed = metadata.topics.unwrap_or_default();
@@ -170,8 +174,14 @@ impl Topics {
             return Ok(Some(Arc::clone(topic)));
         }
         let topic = Topic::open(name.clone(), Arc::clone(&self.environment), None)?;
+        let is_newborn = self.environment.asks_elsewhere && !name.is_ephemeral();
+        if is_newborn {
+            topic.hold_newborn();
+            self.newborn.lock().push(Arc::clone(&topic));
+        }
         map.insert(name.clone(), Arc::clone(&topic));
         drop(map);
+        self.environment.note_names();
         info!("TOPIC({name}): created");
         self.rewrite_soon();
         Ok(Some(topic))
@@ -191,6 +201,7 @@ impl Topics {
         // Under the lock: a new topic of this name must not get the old one's folder.
         let condemned = topic.exit();
         drop(map);
+        self.environment.note_names();
         match condemned {
             Ok(None) => {}
             Ok(Some(folder)) => {
@@ -202,6 +213,18 @@ impl Topics {
             }
         }
         true
+    }
+
+    /// Sees each topic and channel that comes or goes.
+    pub(crate) fn names_changes(&self) -> watch::Receiver<u64> {
+        self.environment.names.subscribe()
+    }
+
+    /// At most `count` of the topics that wait for [`Topic::begin`]. Each is given out once.
+    pub(crate) fn take_newborn(&self, count: usize) -> Vec<Arc<Topic>> {
+        let mut newborn = self.newborn.lock();
+        let count = count.min(newborn.len());
+        newborn.drain(..count).collect()
     }
 
     /// Removes an ephemeral topic that has lost its last channel.

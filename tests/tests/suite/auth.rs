@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tests::{AuthServer, Authority, Client, Nsqd, is_reference, ours_only};
+use tests::{Authority, Client, HttpServer, Nsqd, is_reference, ours_only};
 
 const ANSWER: &str = r#"{"identity":"bob","identity_url":"http://id/bob?a=1\u0026b=2","permission_count":1}"#;
 
-async fn start(server: &AuthServer, flags: &[&str]) -> Nsqd {
+async fn start(server: &HttpServer, flags: &[&str]) -> Nsqd {
     let flag = server.flag();
     let all: Vec<&str> = std::iter::once(flag.as_str()).chain(flags.iter().copied()).collect();
     Nsqd::start_with(&all).await
@@ -34,7 +34,7 @@ fn entry(topic: &str, channels: &str, permissions: &str) -> String {
 #[tokio::test]
 async fn a_client_authorizes_itself_and_works() {
     // Protects the whole way: announced, asked, answered, shown; before IDENTIFY or behind it.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = start(&server, &[]).await;
     for identify_first in [true, false] {
         let mut client = nsqd.connect().await;
@@ -61,7 +61,7 @@ async fn a_client_authorizes_itself_and_works() {
 #[tokio::test]
 async fn servers_are_asked_as_they_are_used_to() {
     // Protects the servers that operators have written: method, path, parameters, headers.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = start(&server, &[]).await;
     authorized(&nsqd, "s ec&ret").await;
     let asked = &server.requests()[0];
@@ -95,7 +95,7 @@ async fn servers_are_asked_as_they_are_used_to() {
 async fn servers_are_told_about_tls_and_who_shows_which_certificate() {
     // Protects rules about certificates, and servers that speak HTTPS: verified against the given root.
     let authority = Authority::new();
-    let server = AuthServer::start_tls(&authority.issue("auth-server")).await;
+    let server = HttpServer::start_tls(&authority.issue("auth-server")).await;
     let mut flags = authority.server_flags();
     flags.push(format!("--tls-root-ca-file={}", authority.root().display()));
     flags.push("--tls-client-auth-policy=require".to_owned());
@@ -109,7 +109,7 @@ async fn servers_are_told_about_tls_and_who_shows_which_certificate() {
     let query = "common_name=billing+service&remote_ip=127.0.0.1&secret=s&tls=true";
     assert_eq!(server.requests()[0].line, format!("GET /auth?{query} HTTP/1.1"));
     // A server that the root does not vouch for is not believed.
-    let stranger = AuthServer::start_tls(&Authority::new().issue("auth-server")).await;
+    let stranger = HttpServer::start_tls(&Authority::new().issue("auth-server")).await;
     flags.pop();
     flags.push(format!("--auth-http-address=https://{}/auth", stranger.address()));
     let nsqd = Nsqd::start_with(&flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -124,7 +124,7 @@ async fn servers_are_told_about_tls_and_who_shows_which_certificate() {
 #[tokio::test]
 async fn nothing_is_done_before_auth() {
     // Protects topics from strangers: each command that needs authorization is refused without it, MPUB by its line alone.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = start(&server, &[]).await;
     for (command, verb) in [
         ("SUB t c\n", "SUB"),
@@ -162,7 +162,7 @@ async fn nothing_is_done_before_auth() {
 #[tokio::test]
 async fn what_an_answer_allows_is_allowed_and_nothing_else() {
     // Protects both directions of the check: topics, channels and permissions have to fit in one authorization.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = start(&server, &[]).await;
     let both = r#""subscribe","publish""#;
     for (number, (answer, command, error)) in [
@@ -199,7 +199,7 @@ async fn what_an_answer_allows_is_allowed_and_nothing_else() {
 #[tokio::test]
 async fn a_bad_answer_allows_nothing() {
     // Protects against servers that are broken or refuse: the client is told so, why is in the log alone.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = start(&server, &[]).await;
     for (status, body, error) in [
         (200, r#"{"ttl":3600,"authorizations":[]}"#, "E_UNAUTHORIZED AUTH no authorizations found"),
@@ -227,7 +227,7 @@ async fn a_bad_answer_allows_nothing() {
         !nsqd.log().iter().any(|line| line.contains("secret=") || line.contains("\"secret\"")),
         "it is secret"
     );
-    server.say(200, &format!("{}{}", AuthServer::all(1), " ".repeat(2 << 20)));
+    server.say(200, &format!("{}{}", HttpServer::grant(1), " ".repeat(2 << 20)));
     let mut client = nsqd.connect().await;
     auth(&mut client, b"secret").await;
     client.expect_error("E_AUTH_FAILED AUTH failed").await;
@@ -236,7 +236,7 @@ async fn a_bad_answer_allows_nothing() {
 #[tokio::test]
 async fn states_of_auth() {
     // Protects the states: once, not behind SUB, not where nobody asks for it.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = start(&server, &[]).await;
     let mut client = authorized(&nsqd, "s").await;
     auth(&mut client, b"s").await;
@@ -257,10 +257,10 @@ async fn states_of_auth() {
 #[tokio::test]
 async fn another_server_is_asked_when_one_fails() {
     // Protects clients from one server that is down, or says nonsense.
-    let (good, bad) = (AuthServer::start().await, AuthServer::start().await);
+    let (good, bad) = (HttpServer::start().await, HttpServer::start().await);
     bad.say(500, "");
     // Nobody listens on its port any more.
-    let gone = AuthServer::start().await.flag();
+    let gone = HttpServer::start().await.flag();
     let nsqd = start(&good, &[&bad.flag(), &gone]).await;
     for number in 0..6 {
         authorized(&nsqd, &format!("secret-{number}")).await;
@@ -272,8 +272,8 @@ async fn another_server_is_asked_when_one_fails() {
 #[tokio::test]
 async fn an_answer_is_asked_for_again_when_its_time_is_over() {
     // Protects revocation: it takes effect at the next publish behind the TTL; a subscription that stands is not touched.
-    let server = AuthServer::start().await;
-    server.say(200, &AuthServer::all(1));
+    let server = HttpServer::start().await;
+    server.say(200, &HttpServer::grant(1));
     let nsqd = start(&server, &[]).await;
     let mut consumer = authorized(&nsqd, "s").await;
     consumer.subscribe("t", "c").await;
@@ -303,8 +303,8 @@ async fn many_connections_with_one_secret_ask_once() {
     if !ours_only("each connection asks for itself") {
         return;
     }
-    let server = AuthServer::start().await;
-    server.say(200, &AuthServer::all(1));
+    let server = HttpServer::start().await;
+    server.say(200, &HttpServer::grant(1));
     server.hold(true);
     let nsqd = start(&server, &[]).await;
     let mut clients = Vec::new();
@@ -335,7 +335,7 @@ async fn many_connections_with_one_secret_ask_once() {
 #[tokio::test]
 async fn a_slow_server_holds_up_its_own_client_only() {
     // Protects everybody else while a server thinks: heartbeats flow, others work, pipelined commands keep their order.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = start(&server, &["--http-client-request-timeout=5s"]).await;
     let mut other = authorized(&nsqd, "other").await;
     server.hold(true);
@@ -365,8 +365,8 @@ async fn a_slow_server_holds_up_its_own_client_only() {
 async fn a_refusal_that_names_https_is_followed() {
     // Protects setups where the plain port of the server only says where the other one is.
     let authority = Authority::new();
-    let secure = AuthServer::start_tls(&authority.issue("auth-server")).await;
-    let plain = AuthServer::start().await;
+    let secure = HttpServer::start_tls(&authority.issue("auth-server")).await;
+    let plain = HttpServer::start().await;
     plain.say(403, &format!(r#"{{"message": "TLS_REQUIRED", "https_port": {}}}"#, secure.address().port()));
     let root = format!("--tls-root-ca-file={}", authority.root().display());
     let nsqd = start(&plain, &[&root]).await;

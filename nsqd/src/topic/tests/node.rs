@@ -52,6 +52,8 @@ impl Node {
             sync_every: u64::MAX,
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
             prefers_near: false,
+            names: tokio::sync::watch::Sender::new(0),
+            asks_elsewhere: false,
             limits: Limits::default(),
             check,
             alarms: Arc::new(Alarms::open(data_path).unwrap()),

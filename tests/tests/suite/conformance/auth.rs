@@ -1,6 +1,6 @@
 //! The order of checks where AUTH is required; what answers of servers allow is in `auth.rs` of the suite.
 
-use tests::{AuthServer, Nsqd};
+use tests::{HttpServer, Nsqd};
 
 use super::row::{Manner, Row, check_that_nothing_follows_an_error, closed, closed_behind, cut, open};
 
@@ -40,7 +40,7 @@ pub(super) fn rows() -> Vec<Row> {
 #[tokio::test]
 async fn with_authorization() {
     // Protects the order of checks where AUTH is required.
-    let server = AuthServer::start().await;
+    let server = HttpServer::start().await;
     let nsqd = Nsqd::start_with(&[&server.flag()]).await;
     for manner in [Manner::Whole, Manner::Bytes] {
         for row in &rows() {

@@ -1,4 +1,4 @@
-//! An authorization server that says what a test tells it to.
+//! An HTTP server that says what a test tells it to: an authorization server, an nsqlookupd's other half.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::{Identity, within};
 
 /// The server, which ends when this is dropped.
-pub struct AuthServer {
+pub struct HttpServer {
     address: SocketAddr,
     state: Arc<State>,
     _tasks: JoinSet<()>,
@@ -41,13 +41,13 @@ pub struct Request {
     pub body: String,
 }
 
-impl AuthServer {
-    /// Starts a server that allows everything for an hour.
+impl HttpServer {
+    /// Starts a server that, as an authorization server, allows everything for an hour.
     pub async fn start() -> Self {
         Self::start_with(None).await
     }
 
-    /// As [`AuthServer::start`], over HTTPS.
+    /// As [`HttpServer::start`], over HTTPS.
     pub async fn start_tls(identity: &Identity) -> Self {
         let chain = vec![CertificateDer::from_pem_file(&identity.cert).expect("a certificate")];
         let key = PrivateKeyDer::from_pem_file(&identity.key).expect("a key");
@@ -62,7 +62,7 @@ impl AuthServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there are free ports");
         let address = listener.local_addr().expect("it is bound");
         let state = Arc::new(State {
-            answer: Mutex::new((200, Self::all(3600))),
+            answer: Mutex::new((200, Self::grant(3600))),
             requests: Mutex::default(),
             count: watch::Sender::new(0),
             is_held: watch::Sender::new(false),
@@ -72,8 +72,8 @@ impl AuthServer {
         Self { address, state, _tasks: tasks }
     }
 
-    /// The answer that allows everything.
-    pub fn all(ttl: i64) -> String {
+    /// The answer of an authorization server that allows everything.
+    pub fn grant(ttl: i64) -> String {
         let rest = r#""identity":"bob","identity_url":"http://id/bob?a=1&b=2","authorizations":[{"topic":".*","channels":[".*"],"permissions":["subscribe","publish"]}]"#;
         format!(r#"{{"ttl":{ttl},{rest}}}"#)
     }
@@ -83,7 +83,7 @@ impl AuthServer {
         self.address
     }
 
-    /// The flag that names it.
+    /// The flag that names it as an authorization server.
     pub fn flag(&self) -> String {
         format!("--auth-http-address={}", self.address)
     }
@@ -107,7 +107,7 @@ impl AuthServer {
     pub async fn await_requests(&self, count: usize) {
         let mut counts = self.state.count.subscribe();
         let wait = counts.wait_for(|asked| count <= *asked);
-        within("a request to the authorization server", wait).await.expect("the sender lives");
+        within("a request to the HTTP server of a test", wait).await.expect("the sender lives");
     }
 }
 

@@ -1,0 +1,118 @@
+//! The channels that a new topic has on other nsqds: they get their copy from its first message on.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use protocol::{ChannelName, LookupIdentified};
+use reqwest::Url;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+use tracing::{error, warn};
+
+use super::Known;
+use crate::{ask::Asker, nsqd::Nsqd, topic::Topic};
+
+/// New topics that are asked about at a time.
+const AT_ONCE: usize = 64;
+
+/// Lets new topics begin, for ever, each once the nsqlookupds have told what they know of it.
+pub(super) async fn run(nsqd: &Arc<Nsqd>, asker: &Asker, known: &[Known]) {
+    let mut changes = nsqd.topics.names_changes();
+    let mut asked = JoinSet::new();
+    loop {
+        changes.mark_unchanged();
+        for topic in nsqd.topics.take_newborn(AT_ONCE - asked.len()) {
+            let servers: Vec<LookupIdentified> = known
+                .iter()
+                .filter_map(|known| known.lock().clone())
+                .filter(|server| !server.broadcast_address.is_empty())
+                .collect();
+            asked.spawn(begin(Arc::clone(nsqd), asker.clone(), servers, topic));
+        }
+        let is_full = AT_ONCE == asked.len();
+        tokio::select! {
+            changed = changes.changed(), if !is_full => {
+                if changed.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+            Some(_) = asked.join_next() => {}
+        }
+    }
+}
+
+/// Lets new topics begin without asking, for ever.
+pub(super) async fn release_all(nsqd: &Nsqd) {
+    let mut changes = nsqd.topics.names_changes();
+    loop {
+        changes.mark_unchanged();
+        nsqd.topics.take_newborn(usize::MAX).iter().for_each(|topic| topic.begin());
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn begin(nsqd: Arc<Nsqd>, asker: Asker, servers: Vec<LookupIdentified>, topic: Arc<Topic>) {
+    let name = topic.name().clone();
+    if servers.is_empty() {
+        error!("no available nsqlookupd to query for channels to pre-create for topic {name}");
+    } else {
+        let count = servers.len();
+        let (channels, failures) = channels(&asker, servers, name.as_str()).await;
+        let of = if failures.len() == count { "" } else { "some of " };
+        if !failures.is_empty() {
+            let failures = failures.join("; ");
+            warn!("failed to query {of}nsqlookupd for channels to pre-create for topic {name} - {failures}");
+        }
+        for channel in channels {
+            if channel.is_ephemeral() {
+                // It is of use only where its consumers are.
+                continue;
+            }
+            if topic.channel_or_create(&channel).1 {
+                nsqd.topics.rewrite_soon();
+            }
+        }
+    }
+    topic.begin();
+}
+
+/// What all servers know together, and who failed.
+async fn channels(
+    asker: &Asker,
+    servers: Vec<LookupIdentified>,
+    topic: &str,
+) -> (BTreeSet<ChannelName>, Vec<String>) {
+    #[derive(Deserialize)]
+    struct Answer {
+        channels: Vec<String>,
+    }
+    let mut asked = JoinSet::new();
+    for server in servers {
+        let (asker, topic) = (asker.clone(), topic.to_owned());
+        asked.spawn(async move {
+            let place = format!("{}:{}", server.broadcast_address, server.http_port);
+            let failed = |cause: String| format!("{place}: {cause}");
+            let mut url =
+                Url::parse(&format!("http://{place}/channels")).map_err(|error| failed(error.to_string()))?;
+            url.query_pairs_mut().append_pair("topic", &topic);
+            let body = asker.ask(&url, None).await.map_err(|error| failed(error.to_string()))?;
+            let answer: Result<Answer, _> = serde_json::from_slice(&body);
+            answer.map_err(|error| failed(error.to_string()))
+        });
+    }
+    let (mut channels, mut failures) = (BTreeSet::new(), Vec::new());
+    while let Some(joined) = asked.join_next().await {
+        match joined {
+            Ok(Ok(answer)) => {
+                channels.extend(
+                    answer.channels.iter().filter_map(|name| ChannelName::parse(name.as_bytes()).ok()),
+                );
+            }
+            Ok(Err(failure)) => failures.push(failure),
+            // Nothing cancels it, and a panic ends the process.
+            Err(_) => {}
+        }
+    }
+    (channels, failures)
+}

@@ -1,0 +1,151 @@
+//! The connection to one nsqlookupd.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use protocol::{LOOKUP_MAGIC, LookupCommand, LookupIdentified, LookupIdentify, take_lookup_answer};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
+use tracing::{error, info};
+
+use super::{Known, announced::Announced};
+use crate::nsqd::Nsqd;
+
+/// To connect, and for each write and answer.
+const STEP_TIMEOUT: Duration = Duration::from_secs(1);
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// Between attempts to connect: doubled each time.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// Commands whose answers are awaited together.
+const BATCH: usize = 100;
+/// More changes than this are one line in the log.
+const LOGGED_MAX: usize = 10;
+
+/// Keeps one nsqlookupd informed, for ever. Its name is resolved anew at each attempt.
+pub(super) async fn run(nsqd: Arc<Nsqd>, address: String, identify: LookupIdentify, known: Known) {
+    let mut pause = PAUSE_MIN;
+    let mut random = nsqd.start_unix.unsigned_abs() | 1;
+    loop {
+        let started = Instant::now();
+        let Err(cause) = session(&nsqd, &address, &identify, &known).await;
+        error!("LOOKUPD({address}): {cause}");
+        // One that stayed is tried again at once.
+        pause = if PAUSE_MAX < started.elapsed() { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+        // Many nsqds that lost the same nsqlookupd come back one by one (xorshift64, Marsaglia 2003).
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        sleep(pause.mul_f64(0.5 + 0.5 * f64::from(u16::try_from(random % 1000).unwrap_or(0)) / 1000.0)).await;
+    }
+}
+
+async fn session(
+    nsqd: &Nsqd,
+    address: &str,
+    identify: &LookupIdentify,
+    known: &Known,
+) -> io::Result<std::convert::Infallible> {
+    let stream = in_time(TcpStream::connect(address)).await?;
+    stream.set_nodelay(true)?;
+    let max = usize::try_from(nsqd.start.options.max_body_size).unwrap_or(usize::MAX);
+    let mut peer = Peer { stream, input: BytesMut::new(), answer_bytes_max: max };
+    // From before the first look, so that no change is missed.
+    let mut changes = nsqd.topics.names_changes();
+    let mut out = BytesMut::from(&LOOKUP_MAGIC[..]);
+    identify.encode(&mut out);
+    peer.send(&out).await?;
+    let answer = peer.answer().await?;
+    let identified: LookupIdentified = serde_json::from_slice(&answer).map_err(|_| {
+        io::Error::other(format!("IDENTIFY was answered by {:?}", String::from_utf8_lossy(&answer)))
+    })?;
+    if identified.broadcast_address.is_empty() {
+        error!("LOOKUPD({address}): it does not say under which address it can be asked");
+    }
+    info!("LOOKUPD({address}): connected, version {}", identified.version);
+    *known.lock() = Some(identified);
+    let mut announced = Announced::default();
+    let mut ping_at = Instant::now() + PING_INTERVAL;
+    loop {
+        changes.mark_unchanged();
+        let now = Announced::of(&nsqd.topics);
+        let commands = announced.commands_to(&now);
+        if LOGGED_MAX < commands.len() {
+            info!("LOOKUPD({address}): {} topics and channels REGISTER or UNREGISTER", commands.len());
+        }
+        for batch in commands.chunks(BATCH) {
+            if commands.len() <= LOGGED_MAX {
+                batch.iter().for_each(|command| info!("LOOKUPD({address}): {command}"));
+            }
+            peer.tell(address, batch).await?;
+        }
+        announced = now;
+        tokio::select! {
+            changed = changes.changed() => {
+                if changed.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+            () = tokio::time::sleep_until(ping_at) => {
+                peer.tell(address, &[LookupCommand::Ping]).await?;
+                ping_at = Instant::now() + PING_INTERVAL;
+            }
+            // It has nothing to say unasked: this is its end.
+            end = peer.stream.read_buf(&mut peer.input) => {
+                end?;
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed"));
+            }
+        }
+    }
+}
+
+struct Peer {
+    stream: TcpStream,
+    input: BytesMut,
+    answer_bytes_max: usize,
+}
+
+impl Peer {
+    /// Sends commands, and waits for all answers.
+    async fn tell(&mut self, address: &str, commands: &[LookupCommand]) -> io::Result<()> {
+        let mut out = BytesMut::new();
+        commands.iter().for_each(|command| command.encode(&mut out));
+        self.send(&out).await?;
+        for command in commands {
+            let answer = self.answer().await?;
+            if answer.starts_with(b"E_") {
+                // Only this one: it is said again with the next connection.
+                error!("LOOKUPD({address}): {command} - {}", String::from_utf8_lossy(&answer));
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        in_time(self.stream.write_all(bytes)).await
+    }
+
+    async fn answer(&mut self) -> io::Result<BytesMut> {
+        in_time(async {
+            loop {
+                if let Some(answer) =
+                    take_lookup_answer(&mut self.input, self.answer_bytes_max).map_err(io::Error::other)?
+                {
+                    return Ok(answer);
+                }
+                if self.stream.read_buf(&mut self.input).await? == 0 {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "connection closed"));
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "i/o timeout");
+    timeout(STEP_TIMEOUT, step).await.map_err(late)?
+}
