@@ -107,7 +107,9 @@ async fn a_bad_one_holds_up_nobody() {
 #[tokio::test]
 async fn a_new_topic_has_the_channels_that_it_has_elsewhere() {
     // Protects consumers that are connected to other nodes only: their channel gets the first message of a new one, too.
-    let http = http(r#""a","b","gone#ephemeral","not valid!""#).await;
+    // NSQ makes a channel of any name that it is told.
+    let invalid = if tests::is_reference() { "" } else { r#","not valid!""# };
+    let http = http(&format!(r#""a","b","gone#ephemeral"{invalid}"#)).await;
     let lookup = LookupServer::start(&http).await;
     let nsqd = Nsqd::start_with(&[&lookup.flag()]).await;
     lookup.await_connections(1).await;
