@@ -97,26 +97,42 @@ async fn who_never_says_the_magic_does_not_hold_up_the_stop() {
 
 #[tokio::test]
 async fn who_does_not_read_is_disconnected() {
-    // Protects messages from a consumer that writes and never reads: a write that cannot be done ends the connection.
+    // Protects messages from a consumer that writes and never reads: a write that cannot be done ends the connection,
+    // whatever layers are between.
     if !ours_only("such a consumer lives on and holds its messages") {
         return;
     }
-    let nsqd = Nsqd::start().await;
-    let mut deaf = nsqd.connect().await;
-    deaf.identify(r#"{"heartbeat_interval":1000}"#).await;
-    deaf.subscribe("t", "c").await;
-    deaf.rdy(2500).await;
-    let body = vec![b'x'; 1 << 20];
+    let authority = tests::Authority::new();
+    let flags = authority.server_flags();
+    let nsqd = Nsqd::start_with(&flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let layers =
+        [r#""snappy":false"#, r#""tls_v1":true"#, r#""snappy":true"#, r#""deflate":true,"deflate_level":1"#];
+    let mut deaf = Vec::new();
+    for (number, layer) in layers.iter().enumerate() {
+        let mut client = nsqd.connect().await;
+        client.negotiate(&format!(r#""heartbeat_interval":1000,{layer}"#), &authority.client()).await;
+        client.subscribe("t", &format!("c{number}")).await;
+        client.rdy(2500).await;
+        deaf.push(client);
+    }
+    let mut random = fastrand::Rng::with_seed(1);
+    let body: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(1 << 20).collect();
     let mut producer = nsqd.connect().await;
     for _ in 0..32 {
         producer.publish("t", &body).await;
     }
     let talking = async {
-        while nsqd.stats().await.channel("t", "c")["client_count"] != 0 {
-            // Refused in the end, when it has been disconnected.
-            drop(deaf.try_send("NOP\n").await);
+        loop {
+            let stats = nsqd.stats().await;
+            if (0..deaf.len()).all(|number| stats.channel("t", &format!("c{number}"))["client_count"] == 0) {
+                return;
+            }
+            for client in &mut deaf {
+                // Refused in the end, when it has been disconnected.
+                drop(client.try_send("NOP\n").await);
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tests::within("the end of a consumer that does not read", talking).await;
+    tests::within("the end of consumers that do not read", talking).await;
 }
