@@ -85,9 +85,8 @@ impl LookupServer {
     pub async fn await_said(&self, line: &str) {
         let mut said = self.state.said.subscribe();
         let wait = said.wait_for(|said| said.iter().any(|one| one == line));
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("waited in vain for {line:?}, got {:?}", self.said());
-        }
+        let waited = tokio::time::timeout(PATIENCE, wait).await.is_ok();
+        assert!(waited, "waited in vain for {line:?}, got {:?}", self.said());
     }
 
     /// Waits until nsqd has connected so often.

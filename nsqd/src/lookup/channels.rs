@@ -17,25 +17,25 @@ const AT_ONCE: usize = 64;
 /// Lets new topics begin, for ever, each once the nsqlookupds have told what they know of it.
 pub(super) async fn run(nsqd: &Arc<Nsqd>, asker: &Asker, known: &[Known]) {
     let mut changes = nsqd.topics.names_changes();
-    let mut asked = JoinSet::new();
+    let mut queries = JoinSet::new();
     loop {
         changes.mark_unchanged();
-        for topic in nsqd.topics.take_newborn(AT_ONCE - asked.len()) {
+        for topic in nsqd.topics.take_newborn(AT_ONCE - queries.len()) {
             let servers: Vec<LookupIdentified> = known
                 .iter()
                 .filter_map(|known| known.lock().clone())
                 .filter(|server| !server.broadcast_address.is_empty())
                 .collect();
-            asked.spawn(begin(Arc::clone(nsqd), asker.clone(), servers, topic));
+            queries.spawn(begin(Arc::clone(nsqd), asker.clone(), servers, topic));
         }
-        let is_full = AT_ONCE == asked.len();
+        let is_full = AT_ONCE == queries.len();
         tokio::select! {
-            changed = changes.changed(), if !is_full => {
-                if changed.is_err() {
+            result = changes.changed(), if !is_full => {
+                if result.is_err() {
                     std::future::pending::<()>().await;
                 }
             }
-            Some(_) = asked.join_next() => {}
+            Some(_) = queries.join_next() => {}
         }
     }
 }
@@ -87,10 +87,10 @@ async fn channels(
     struct Answer {
         channels: Vec<String>,
     }
-    let mut asked = JoinSet::new();
+    let mut queries = JoinSet::new();
     for server in servers {
         let (asker, topic) = (asker.clone(), topic.to_owned());
-        asked.spawn(async move {
+        queries.spawn(async move {
             let place = format!("{}:{}", server.broadcast_address, server.http_port);
             let failed = |cause: String| format!("{place}: {cause}");
             let mut url =
@@ -102,7 +102,7 @@ async fn channels(
         });
     }
     let (mut channels, mut failures) = (BTreeSet::new(), Vec::new());
-    while let Some(joined) = asked.join_next().await {
+    while let Some(joined) = queries.join_next().await {
         match joined {
             Ok(Ok(answer)) => {
                 channels.extend(

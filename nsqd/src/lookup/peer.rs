@@ -78,14 +78,16 @@ async fn session(
         }
         for batch in commands.chunks(BATCH) {
             if commands.len() <= LOGGED_MAX {
-                batch.iter().for_each(|command| info!("LOOKUPD({address}): {command}"));
+                for command in batch {
+                    info!("LOOKUPD({address}): {command}");
+                }
             }
             peer.tell(address, batch).await?;
         }
         announced = now;
         tokio::select! {
-            changed = changes.changed() => {
-                if changed.is_err() {
+            result = changes.changed() => {
+                if result.is_err() {
                     std::future::pending::<()>().await;
                 }
             }
@@ -112,7 +114,9 @@ impl Peer {
     /// Sends commands, and waits for all answers.
     async fn tell(&mut self, address: &str, commands: &[LookupCommand]) -> io::Result<()> {
         let mut out = BytesMut::new();
-        commands.iter().for_each(|command| command.encode(&mut out));
+        for command in commands {
+            command.encode(&mut out);
+        }
         self.send(&out).await?;
         for command in commands {
             let answer = self.answer().await?;

@@ -1,3 +1,4 @@
+//! Fuzzes commands.
 #![no_main]
 
 #[path = "../../tests/corpus/parsers.rs"]

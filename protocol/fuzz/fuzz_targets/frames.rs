@@ -1,3 +1,4 @@
+//! Fuzzes frames.
 #![no_main]
 
 #[path = "../../tests/corpus/parsers.rs"]

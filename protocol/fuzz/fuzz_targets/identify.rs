@@ -1,3 +1,4 @@
+//! Fuzzes identify.
 #![no_main]
 
 #[path = "../../tests/corpus/parsers.rs"]

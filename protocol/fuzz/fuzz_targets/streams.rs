@@ -1,3 +1,4 @@
+//! Fuzzes streams.
 #![no_main]
 
 #[path = "../../tests/corpus/parsers.rs"]
