@@ -11,6 +11,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep},
 };
+use tokio_util::sync::CancellationToken;
 
 /// How long a peer may take to end its side.
 const LINGER: Duration = Duration::from_secs(1);
@@ -22,14 +23,16 @@ const LINGER_BYTES_MAX: usize = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Lingering<S> {
     stream: S,
+    /// Nobody waits any more once the daemon stops.
+    stop: CancellationToken,
     is_shut: bool,
     timer: Option<Pin<Box<Sleep>>>,
     thrown_away: usize,
 }
 
 impl<S> Lingering<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, is_shut: false, timer: None, thrown_away: 0 }
+    pub(super) fn new(stream: S, stop: CancellationToken) -> Self {
+        Self { stream, stop, is_shut: false, timer: None, thrown_away: 0 }
     }
 }
 
@@ -73,6 +76,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
         if !me.is_shut {
             ready!(Pin::new(&mut me.stream).poll_shutdown(context))?;
             me.is_shut = true;
+        }
+        if me.stop.is_cancelled() {
+            return Poll::Ready(Ok(()));
         }
         let timer = me.timer.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         let mut nowhere = [0; 4 << 10];

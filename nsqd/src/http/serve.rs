@@ -45,7 +45,7 @@ pub(crate) async fn serve<S>(
         .max_buf_size(HEAD_BYTES_MAX)
         .title_case_headers(true)
         .half_close(true)
-        .serve_connection(TokioIo::new(Lingering::new(stream)), service);
+        .serve_connection(TokioIo::new(Lingering::new(stream, stop.clone())), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

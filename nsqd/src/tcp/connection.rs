@@ -170,6 +170,8 @@ struct Connection<S> {
     write_deadline_ns: u64,
     /// Something was written that a layer may hold.
     is_unflushed: bool,
+    /// An authorization server is awaited.
+    is_waiting: bool,
 }
 
 impl<S: Layer + 'static> Connection<S> {
@@ -186,6 +188,7 @@ impl<S: Layer + 'static> Connection<S> {
             read_deadline_ns: 0,
             write_deadline_ns: u64::MAX,
             is_unflushed: false,
+            is_waiting: false,
         };
         connection.restart_timers(clock::mono_ns());
         connection
@@ -265,6 +268,9 @@ impl<S: Layer + 'static> Connection<S> {
         {
             return Ok(false);
         }
+        if std::mem::take(&mut self.is_waiting) {
+            self.restart_reading(now.ns);
+        }
         let session = &mut self.session;
         let execute = |bytes: &[u8]| {
             let (consumed, step) = session.execute(bytes, now);
@@ -276,11 +282,14 @@ impl<S: Layer + 'static> Connection<S> {
             match self.input.poll_read(Pin::new(&mut self.stream), context, execute) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Ok(Read::Bytes(result))) => result,
-                Poll::Ready(Ok(Read::End)) => {
+                // The second is TLS that ends without saying so.
+                Poll::Ready(Err(cause)) if cause.kind() != std::io::ErrorKind::UnexpectedEof => {
+                    return Err(End::Socket.into());
+                }
+                Poll::Ready(Ok(Read::End) | Err(_)) => {
                     self.session.cut(self.input.rest());
                     return Err(End::Client.into());
                 }
-                Poll::Ready(Err(_)) => return Err(End::Socket.into()),
             }
         };
         self.is_held = matches!(step, Step::Write | Step::Wait);
@@ -294,6 +303,7 @@ impl<S: Layer + 'static> Connection<S> {
             Step::Read | Step::Write => Ok(true),
             Step::Wait => {
                 // The client need not say anything meanwhile.
+                self.is_waiting = true;
                 self.read_deadline_ns = u64::MAX;
                 Ok(true)
             }

@@ -362,6 +362,32 @@ async fn a_slow_server_holds_up_its_own_client_only() {
 }
 
 #[tokio::test]
+async fn who_was_waited_for_has_a_deadline_again() {
+    // Protects the daemon from clients that fall silent in a command which an authorization server was asked about.
+    let server = HttpServer::start().await;
+    server.say(200, &HttpServer::grant(1));
+    let nsqd = start(&server, &[]).await;
+    let mut client = nsqd.connect().await;
+    client.identify(r#"{"heartbeat_interval":1000}"#).await;
+    auth(&mut client, b"s").await;
+    client.expect_response(ANSWER).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    client.send("MPUB t\n").await;
+    server.await_requests(2).await;
+    let silent = async {
+        loop {
+            match client.next_frame().await {
+                Some(tests::Received::Response(heartbeat)) => assert_eq!(heartbeat, b"_heartbeat_"),
+                other => return other,
+            }
+        }
+    };
+    let error = b"E_BAD_BODY MPUB failed to read body size".to_vec();
+    assert_eq!(silent.await, Some(tests::Received::Error(error)));
+    client.expect_closed().await;
+}
+
+#[tokio::test]
 async fn a_refusal_that_names_https_is_followed() {
     // Protects setups where the plain port of the server only says where the other one is.
     let authority = Authority::new();

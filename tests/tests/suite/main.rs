@@ -19,6 +19,7 @@ mod import;
 mod limits;
 mod lookup;
 mod metrics;
+mod nsq_bench;
 mod nsq_data;
 mod pause_empty_delete;
 mod pub_ack;
