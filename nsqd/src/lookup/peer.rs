@@ -20,6 +20,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// Between attempts to connect: doubled each time.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// Changes that come so soon after one another are looked at together: a look is at everything.
+const GATHERED: Duration = Duration::from_millis(50);
 /// Commands whose answers are awaited together.
 const BATCH: usize = 100;
 /// More changes than this are one line in the log.
@@ -90,6 +92,7 @@ async fn session(
                 if result.is_err() {
                     std::future::pending::<()>().await;
                 }
+                sleep(GATHERED).await;
             }
             () = tokio::time::sleep_until(ping_at) => {
                 peer.tell(address, &[LookupCommand::Ping]).await?;
