@@ -28,7 +28,7 @@ pub(super) struct Upgrade {
 impl Session {
     /// Whether TLS has to come first.
     pub(super) fn lacks_tls(&self) -> bool {
-        self.settings.is_tls_required && self.client.identity.read().tls.is_none()
+        self.settings.is_tls_required && !self.is_secure
     }
 
     /// Where handshakes are made.
@@ -39,7 +39,10 @@ impl Session {
     /// A layer was put on the connection.
     pub(super) fn upgraded(&mut self, to: impl FnOnce(&mut Identity)) {
         self.is_upgraded = true;
-        to(&mut self.client.identity.write());
+        let mut identity = self.client.identity.write();
+        to(&mut identity);
+        self.is_secure = identity.tls.is_some();
+        drop(identity);
         self.output.small().extend_from_slice(&OK_FRAME);
     }
 

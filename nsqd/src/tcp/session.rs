@@ -72,6 +72,8 @@ pub(super) struct Session {
     /// Agreed on, and not done.
     pub(super) upgrade: Option<Upgrade>,
     pub(super) is_upgraded: bool,
+    /// Over TLS.
+    pub(super) is_secure: bool,
     /// `None` where nobody asks for one.
     pub(super) authorization: Option<Authorization>,
 }
@@ -108,6 +110,7 @@ impl Session {
             identified: 0,
             upgrade: None,
             is_upgraded: false,
+            is_secure: false,
             authorization,
         }
     }
@@ -204,7 +207,7 @@ impl Session {
         now: Now,
     ) -> Result<Executed, ProtocolError> {
         let verb = line.verb();
-        if self.settings.is_tls_required && verb != Some(Verb::Identify) && self.lacks_tls() {
+        if self.lacks_tls() && verb != Some(Verb::Identify) {
             return Err(line.tls_required());
         }
         let verb = verb.ok_or_else(|| line.unknown())?;
