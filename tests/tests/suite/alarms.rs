@@ -67,7 +67,7 @@ async fn alarms_of(nsqd: Nsqd, file: &Path, at: usize, kind: &str) -> Nsqd {
     let mut aside = file.as_os_str().to_owned();
     aside.push(".damaged-0");
     assert_eq!(std::fs::read(&aside).expect("it is kept under a name that says so"), damaged, "{kind}");
-    assert!(nsqd.log().iter().any(|line| line.contains("ALARM") && line.contains(kind)), "{kind}");
+    nsqd.await_log(&format!("ALARM {kind}")).await;
     let nsqd = nsqd.restart().await;
     assert_eq!(kinds(&nsqd).await, [kind], "nobody has said that he knows");
     let number = nsqd.get("/alarms").await.json()["alarms"][0]["number"].as_u64().expect("a number");

@@ -20,7 +20,7 @@ async fn connections_have_a_bound() {
         refused.expect_error("E_INVALID too many connections").await;
         refused.expect_closed().await;
     }
-    assert!(nsqd.log().iter().any(|line| line.contains("WARNING") && line.contains("limit")));
+    assert!(nsqd.await_log("which is the limit").await.contains("WARNING"));
     let mut kept = Vec::new();
     for _ in 0..3 {
         let mut http = HttpConnection::connect(nsqd.http_address()).await;
