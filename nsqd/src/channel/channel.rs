@@ -101,6 +101,8 @@ pub(super) struct Inner {
     pub(super) consumers: Vec<Arc<Client>>,
     /// Ready consumers for whom there was nothing, oldest first.
     pub(super) line: VecDeque<Arc<Client>>,
+    /// Ids and nearness of those that were woken and have not come yet, where it counts who is near.
+    pub(super) called: Vec<(u64, u8)>,
     /// Deadline that the timers know.
     pub(super) armed: Option<u64>,
     /// Fan-out when the process started, or the channel was made: messages are counted from there.
@@ -136,6 +138,7 @@ impl Channel {
             epoch: 0,
             consumers: Vec::new(),
             line: VecDeque::new(),
+            called: Vec::new(),
             armed: None,
             counted_from,
             requeue_count: 0,
@@ -188,6 +191,7 @@ impl Channel {
     ) -> usize {
         let mut inner = self.inner.lock();
         inner.consumers.retain(|consumer| consumer.id != client.id);
+        self.answer_call(&mut inner, client);
         self.leave_line(&mut inner, client);
         if inner.epoch == epoch && !inner.exiting {
             for message in in_flight {
@@ -214,6 +218,7 @@ impl Channel {
         parcels: &mut Vec<Parcel>,
     ) -> Taken {
         let mut inner = self.inner.lock();
+        self.answer_call(&mut inner, client);
         if inner.exiting {
             return Taken::Gone;
         }
@@ -223,10 +228,17 @@ impl Channel {
         loop {
             let fan_out = self.fan_out();
             let mut taken = 0;
-            if self.has_nearer_in_line(&inner, client) && inner.state.has_waiting(fan_out) {
-                self.join_line(&mut inner, client);
-                self.wake_line(inner);
-                return Taken::InLine;
+            if self.setup.prefers_near && inner.state.has_waiting(fan_out) {
+                if inner.is_nearer_called(client) {
+                    // Who was woken wakes the next in line when it has taken what it wants.
+                    self.join_line(&mut inner, client);
+                    return Taken::InLine;
+                }
+                if inner.is_nearer_in_line(client) {
+                    self.join_line(&mut inner, client);
+                    self.wake_line(inner);
+                    return Taken::InLine;
+                }
             }
             if !inner.paused {
                 // Leave their share to the others that wait.

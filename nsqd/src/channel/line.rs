@@ -56,11 +56,37 @@ impl Channel {
         }
         let nearest = inner.line.iter().map(|client| client.nearness()).max()?;
         let at = inner.line.iter().position(|client| client.nearness() == nearest)?;
-        inner.line.remove(at)
+        let client = inner.line.remove(at)?;
+        inner.called.push((client.id, nearest));
+        Some(client)
     }
 
+    /// It came, or will not come.
+    pub(super) fn answer_call(&self, inner: &mut Inner, client: &Client) {
+        if self.setup.prefers_near {
+            inner.called.retain(|(id, _)| *id != client.id);
+        }
+    }
+
+    /// A consumer that was woken wants nothing: the next in line may.
+    pub(crate) fn pass_on(&self, client: &Client) {
+        if self.setup.prefers_near {
+            self.answer_call(&mut self.inner.lock(), client);
+        }
+        self.wake_first();
+    }
+}
+
+impl Inner {
     /// Whether somebody nearer than `client` stands in line.
-    pub(super) fn has_nearer_in_line(&self, inner: &Inner, client: &Client) -> bool {
-        self.setup.prefers_near && inner.line.iter().any(|waiting| client.nearness() < waiting.nearness())
+    pub(super) fn is_nearer_in_line(&self, client: &Client) -> bool {
+        let nearness = client.nearness();
+        self.line.iter().any(|waiting| nearness < waiting.nearness())
+    }
+
+    /// Whether somebody nearer than `client` was woken and is on the way.
+    pub(super) fn is_nearer_called(&self, client: &Client) -> bool {
+        let nearness = client.nearness();
+        self.called.iter().any(|(_, called)| nearness < *called)
     }
 }

@@ -230,7 +230,7 @@ impl Subscription {
     /// The consumer was woken and wants nothing: the next in line may.
     pub(super) fn pass_on(&self) {
         if self.room() == 0 {
-            self.channel.wake_first();
+            self.channel.pass_on(&self.client);
         }
     }
 
