@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::RwLock;
 
-use crate::{alarms::Alarms, client::Client, clock, options::Start, tcp, topic::Topics};
+use crate::{alarms::Alarms, client::Client, clock, options::Start, reports::Reports, tcp, topic::Topics};
 
 /// Topics, clients and settings.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Nsqd {
     pub(crate) clients: Clients,
     /// Limits and defaults of TCP connections.
     pub(crate) tcp: Arc<tcp::Settings>,
+    pub(crate) reports: Reports,
     pub(crate) hostname: String,
     pub(crate) start_unix: i64,
     pub(crate) ports: Ports,
@@ -43,12 +44,13 @@ impl Nsqd {
         topics: Arc<Topics>,
         alarms: Arc<Alarms>,
         tcp: Arc<tcp::Settings>,
+        reports: Reports,
         hostname: String,
         ports: Ports,
     ) -> Arc<Self> {
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
-        Arc::new(Self { start, topics, alarms, clients, tcp, hostname, start_unix, ports })
+        Arc::new(Self { start, topics, alarms, clients, tcp, reports, hostname, start_unix, ports })
     }
 
     /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.

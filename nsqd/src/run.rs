@@ -24,6 +24,7 @@ use crate::{
     lookup, nsq1,
     nsqd::{Nsqd, Ports},
     options::{Options, Start},
+    reports::Reports,
     tcp,
     timers::Timers,
     topic::{Commits, Environment, Housekeeping, Topics},
@@ -107,7 +108,8 @@ impl Daemon {
             https: https.as_ref().map_or(0, |(listener, _)| listener.port()),
         };
         let settings = Arc::new(tcp::Settings::new(&start.options, tls.clone(), authorizer));
-        let nsqd = Nsqd::new(start, topics, alarms, settings, hostname, ports);
+        let reports = Reports::start().map_err(|error| instantiate(error.to_string()))?;
+        let nsqd = Nsqd::new(start, topics, alarms, settings, reports, hostname, ports);
         Ok(Self { lock, nsqd, storage, timers, runtime, asker, tcp, http, https, tls })
     }
 

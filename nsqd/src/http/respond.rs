@@ -8,6 +8,8 @@ use hyper::{
 };
 use serde::Serialize;
 
+use crate::reports::Pages;
+
 /// An answer; its body is always there in full.
 pub(super) type Response = hyper::Response<Full<Bytes>>;
 
@@ -73,8 +75,9 @@ pub(super) fn text(text: impl Into<Bytes>) -> Response {
 
 /// 200 with a document.
 pub(super) fn json(document: &impl Serialize) -> Response {
-    let body = serde_json::to_vec(document).expect("documents have string keys and no failing parts");
-    let mut response = answer(body);
+    let mut body = Pages::default();
+    serde_json::to_writer(&mut body, document).expect("documents have string keys and no failing parts");
+    let mut response = answer(body.into_bytes());
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }

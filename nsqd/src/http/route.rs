@@ -18,7 +18,7 @@ use super::{
     respond::{self, Refusal, Response},
     stats,
 };
-use crate::nsqd::Nsqd;
+use crate::{nsqd::Nsqd, reports::Busy};
 
 /// What a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,10 +125,13 @@ async fn act(nsqd: &Arc<Nsqd>, route: Route, query: &str, body: Incoming) -> Res
         Route::Info => Ok(stats::info(nsqd)),
         Route::Pub => publish::one(nsqd, query, body).await,
         Route::Mpub => publish::many(nsqd, query, body).await,
-        Route::Stats => Ok(stats::stats(nsqd, &Parameters::parse(query)?)),
+        Route::Stats => {
+            let parameters = Parameters::parse(query)?;
+            report(nsqd, move |nsqd| stats::stats(nsqd, &parameters)).await
+        }
         Route::Readyz => Ok(health::readyz(nsqd)),
         Route::Livez => Ok(health::livez()),
-        Route::Metrics => Ok(metrics::metrics(nsqd)),
+        Route::Metrics => report(nsqd, |nsqd| metrics::metrics(nsqd)).await,
         Route::Alarms => Ok(health::alarms(nsqd)),
         Route::ClearAlarms | Route::Topic(_) | Route::Channel(_) => {
             publish::ignore(body).await?;
@@ -139,6 +142,17 @@ async fn act(nsqd: &Arc<Nsqd>, route: Route, query: &str, body: Incoming) -> Res
             }
         }
     }
+}
+
+/// Has an answer made that takes its time.
+async fn report(
+    nsqd: &Arc<Nsqd>,
+    make: impl FnOnce(&Arc<Nsqd>) -> Response + Send + 'static,
+) -> Result<Response, Refusal> {
+    let shared = Arc::clone(nsqd);
+    let busy = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_REQUESTS");
+    let made = nsqd.reports.make(move || make(&shared)).map_err(|Busy| busy())?;
+    made.await.map_err(|_| busy())
 }
 
 fn ping(nsqd: &Nsqd) -> Response {

@@ -16,6 +16,7 @@ use crate::{
     client::Client,
     clock,
     nsqd::Nsqd,
+    reports::unhurried,
     topic::TopicSnapshot,
 };
 
@@ -153,7 +154,7 @@ impl Report {
             None => nsqd.topics.all(),
         };
         let is_unknown = topic.is_some() && topics.is_empty();
-        let reports = topics.iter().filter_map(|topic| {
+        let reports = unhurried(topics.iter()).filter_map(|topic| {
             let counts = topic.snapshot();
             let channels = counts
                 .channels
