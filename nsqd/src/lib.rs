@@ -30,6 +30,7 @@ mod channel;
 
 mod clock;
 mod fault;
+mod heap;
 pub mod log;
 
 pub use run::run;

@@ -19,11 +19,12 @@ fn main() -> ExitCode {
         level: start.options.log_level,
         crates: &["nsqd", "protocol", "daemon"],
     };
-    if let Err(error) = daemon::log::init(config) {
-        return daemon::log::fatal(error.to_string());
-    }
+    let log = match daemon::log::init(config) {
+        Ok(log) => log,
+        Err(error) => return daemon::log::fatal(error.to_string()),
+    };
     for warning in &start.warnings {
         tracing::warn!("{warning}");
     }
-    nsqd::run(start, hostname)
+    nsqd::run(start, log, hostname)
 }

@@ -8,7 +8,9 @@ use std::{
     },
 };
 
+use daemon::log::Log;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::{alarms::Alarms, client::Client, clock, options::Start, reports::Reports, tcp, topic::Topics};
 
@@ -16,6 +18,7 @@ use crate::{alarms::Alarms, client::Client, clock, options::Start, reports::Repo
 #[derive(Debug)]
 pub(crate) struct Nsqd {
     pub(crate) start: Start,
+    pub(crate) log: Log,
     pub(crate) topics: Arc<Topics>,
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) clients: Clients,
@@ -25,6 +28,8 @@ pub(crate) struct Nsqd {
     pub(crate) hostname: String,
     pub(crate) start_unix: i64,
     pub(crate) ports: Ports,
+    /// The nsqlookupds to register with, as host:port.
+    pub(crate) lookupds: watch::Sender<Vec<String>>,
 }
 
 /// The ports that are bound.
@@ -38,9 +43,17 @@ pub(crate) struct Ports {
     pub(crate) https: i32,
 }
 
+impl Ports {
+    /// What others are told of a port: what was `given`, or the `bound` one; 0 if there is none.
+    fn told(given: Option<u16>, bound: i32) -> u16 {
+        given.unwrap_or_else(|| u16::try_from(bound).unwrap_or(0))
+    }
+}
+
 impl Nsqd {
     pub(crate) fn new(
-        start: Start,
+        mut start: Start,
+        log: Log,
         topics: Arc<Topics>,
         alarms: Arc<Alarms>,
         tcp: Arc<tcp::Settings>,
@@ -50,7 +63,30 @@ impl Nsqd {
     ) -> Arc<Self> {
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
-        Arc::new(Self { start, topics, alarms, clients, tcp, reports, hostname, start_unix, ports })
+        let options = &start.options;
+        let lookupds = watch::Sender::new(options.lookupd_tcp_addresses.clone());
+        let tcp_port = Ports::told(options.broadcast_tcp_port, ports.tcp);
+        let http_port = Ports::told(options.broadcast_http_port, ports.http);
+        start.set_ports(tcp_port, http_port);
+        Arc::new(Self {
+            start,
+            log,
+            topics,
+            alarms,
+            clients,
+            tcp,
+            reports,
+            hostname,
+            start_unix,
+            ports,
+            lookupds,
+        })
+    }
+
+    /// Registers with these nsqlookupds from now on.
+    pub(crate) fn set_lookupds(&self, addresses: Vec<String>) {
+        self.topics.set_asks_elsewhere(!addresses.is_empty());
+        self.lookupds.send_replace(addresses);
     }
 
     /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.

@@ -35,8 +35,8 @@ use crate::{
 type Failure = String;
 
 /// Runs nsqd until a signal stops it. The log is set up.
-pub fn run(start: Start, hostname: String) -> ExitCode {
-    match Daemon::start(start, hostname).and_then(Daemon::serve) {
+pub fn run(start: Start, log: daemon::log::Log, hostname: String) -> ExitCode {
+    match Daemon::start(start, log, hostname).and_then(Daemon::serve) {
         Ok(code) => code,
         Err(failure) => daemon::log::fatal(&failure),
     }
@@ -57,7 +57,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(start: Start, hostname: String) -> Result<Self, Failure> {
+    fn start(start: Start, log: daemon::log::Log, hostname: String) -> Result<Self, Failure> {
         let instantiate = |cause: String| format!("failed to instantiate nsqd - {cause}");
         let options = &start.options;
         let lock = data_path::lock(&options.data_path).map_err(instantiate)?;
@@ -109,7 +109,7 @@ impl Daemon {
         };
         let settings = Arc::new(tcp::Settings::new(&start.options, tls.clone(), authorizer));
         let reports = Reports::start().map_err(|error| instantiate(error.to_string()))?;
-        let nsqd = Nsqd::new(start, topics, alarms, settings, reports, hostname, ports);
+        let nsqd = Nsqd::new(start, log, topics, alarms, settings, reports, hostname, ports);
         Ok(Self { lock, nsqd, storage, timers, runtime, asker, tcp, http, https, tls })
     }
 
@@ -206,7 +206,7 @@ fn environment(
         ephemeral_depth_max: options.mem_queue_size,
         prefers_near: options.topology_aware,
         names: tokio::sync::watch::Sender::new(0),
-        asks_elsewhere: !options.lookupd_tcp_addresses.is_empty(),
+        asks_elsewhere: (!options.lookupd_tcp_addresses.is_empty()).into(),
         check: check(options.verify_data, was_clean),
         alarms: Arc::clone(alarms),
         commits,

@@ -2,6 +2,8 @@
 //! are NSQ's to the byte, which a router would have to be talked out of its own.
 
 mod actions;
+mod config;
+mod debug;
 mod health;
 mod lingering;
 mod metrics;

@@ -24,7 +24,7 @@ use crate::{
 /// How long a client may send nothing in the middle of a body.
 const BODY_STALL: Duration = Duration::from_secs(30);
 /// Of a body that is not needed, no more is read.
-const IGNORED_BYTES_MAX: usize = 1 << 20;
+pub(super) const IGNORED_BYTES_MAX: usize = 1 << 20;
 
 /// One message.
 ///
@@ -169,7 +169,10 @@ fn publish<'a>(
 }
 
 /// The whole body, unless it is larger than `limit`. Grows as the bytes come.
-async fn read(mut body: Incoming, limit: usize, too_large: &str) -> Result<Bytes, Refusal> {
+///
+/// # Errors
+/// `too_large`, or `INTERNAL_ERROR` if it is broken.
+pub(super) async fn read(mut body: Incoming, limit: usize, too_large: &str) -> Result<Bytes, Refusal> {
     let failed = || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
     if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > limit {
         return Err(Refusal::too_large(too_large));

@@ -82,6 +82,11 @@ pub(super) fn json(document: &impl Serialize) -> Response {
     response
 }
 
+/// 200 with nothing to say, without NSQ's header.
+pub(super) fn bare() -> Response {
+    Response::new(Full::new(Bytes::new()))
+}
+
 /// A text without NSQ's header.
 pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Full::new(text.into()));

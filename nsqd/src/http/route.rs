@@ -9,20 +9,23 @@ use hyper::{
     body::Incoming,
     header::{ALLOW, HeaderValue, LOCATION},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     actions::{self, ChannelAction, TopicAction},
+    config,
+    debug::{self, Debug},
     health, metrics,
     parameters::{Parameters, unescape_path},
     publish,
     respond::{self, Refusal, Response},
     stats,
 };
-use crate::{nsqd::Nsqd, reports::Busy};
+use crate::nsqd::Nsqd;
 
 /// What a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum Route<'a> {
     Ping,
     Info,
     Pub,
@@ -35,9 +38,12 @@ pub(super) enum Route {
     ClearAlarms,
     Topic(TopicAction),
     Channel(ChannelAction),
+    /// Of an option, by its key.
+    Config(&'a str),
+    Debug(Debug),
 }
 
-const ROUTES: [(&str, Route); 21] = [
+const ROUTES: [(&str, Route<'static>); 30] = [
     ("/ping", Route::Ping),
     ("/info", Route::Info),
     ("/pub", Route::Pub),
@@ -59,31 +65,83 @@ const ROUTES: [(&str, Route); 21] = [
     ("/channel/pause", Route::Channel(ChannelAction::Pause)),
     ("/channel/unpause", Route::Channel(ChannelAction::Unpause)),
     ("/channel/seek", Route::Channel(ChannelAction::Seek)),
+    ("/debug/pprof/", Route::Debug(Debug::Index)),
+    ("/debug/pprof/cmdline", Route::Debug(Debug::CommandLine)),
+    ("/debug/pprof/profile", Route::Debug(Debug::Profile)),
+    ("/debug/pprof/heap", Route::Debug(Debug::Heap)),
+    ("/debug/pprof/goroutine", Route::Debug(Debug::OfGo)),
+    ("/debug/pprof/block", Route::Debug(Debug::OfGo)),
+    ("/debug/pprof/threadcreate", Route::Debug(Debug::OfGo)),
+    ("/debug/setblockrate", Route::Debug(Debug::SetBlockRate)),
+    ("/debug/freememory", Route::Debug(Debug::FreeMemory)),
 ];
 
-impl Route {
-    fn find(path: &str) -> Option<Self> {
+/// The methods that a route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Methods {
+    Get,
+    GetPut,
+    Post,
+    Put,
+}
+
+impl Methods {
+    fn has(self, method: &Method) -> bool {
+        let is_get = matches!(*method, Method::GET | Method::HEAD);
+        match self {
+            Self::Get => is_get,
+            Self::GetPut => is_get || *method == Method::PUT,
+            Self::Post => *method == Method::POST,
+            Self::Put => *method == Method::PUT,
+        }
+    }
+
+    fn allow(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Get => "GET, OPTIONS",
+            Self::GetPut => "GET, OPTIONS, PUT",
+            Self::Post => "OPTIONS, POST",
+            Self::Put => "OPTIONS, PUT",
+        })
+    }
+}
+
+impl<'a> Route<'a> {
+    fn find(path: &'a str) -> Option<Self> {
+        if let Some(key) = path.strip_prefix("/config/") {
+            return (!key.is_empty() && !key.contains('/')).then_some(Self::Config(key));
+        }
         ROUTES.iter().find(|(known, _)| *known == path).map(|(_, route)| *route)
     }
 
-    fn is_read(self) -> bool {
-        matches!(
-            self,
-            Self::Ping | Self::Info | Self::Stats | Self::Readyz | Self::Livez | Self::Metrics | Self::Alarms
-        )
+    fn methods(self) -> Methods {
+        match self {
+            Self::Config(_) => Methods::GetPut,
+            Self::Debug(Debug::SetBlockRate) => Methods::Put,
+            Self::Ping
+            | Self::Info
+            | Self::Stats
+            | Self::Readyz
+            | Self::Livez
+            | Self::Metrics
+            | Self::Alarms
+            | Self::Debug(Debug::Index | Debug::CommandLine | Debug::Profile | Debug::Heap | Debug::OfGo) => {
+                Methods::Get
+            }
+            Self::Pub
+            | Self::Mpub
+            | Self::ClearAlarms
+            | Self::Topic(_)
+            | Self::Channel(_)
+            | Self::Debug(Debug::FreeMemory) => Methods::Post,
+        }
     }
 
     /// Publishing is not logged, nor what machines ask all the time.
     fn is_logged(self) -> bool {
-        !matches!(self, Self::Pub | Self::Mpub | Self::Readyz | Self::Livez | Self::Metrics)
-    }
-
-    fn takes(self, method: &Method) -> bool {
-        if self.is_read() { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST }
-    }
-
-    fn allow(self) -> HeaderValue {
-        HeaderValue::from_static(if self.is_read() { "GET, OPTIONS" } else { "OPTIONS, POST" })
+        let is_profile =
+            matches!(self, Self::Debug(what) if !matches!(what, Debug::SetBlockRate | Debug::FreeMemory));
+        !is_profile && !matches!(self, Self::Pub | Self::Mpub | Self::Readyz | Self::Livez | Self::Metrics)
     }
 }
 
@@ -94,7 +152,7 @@ pub(super) struct Answer {
 }
 
 /// Answers one request.
-pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>) -> Answer {
+pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>, stop: &CancellationToken) -> Answer {
     let (head, body) = request.into_parts();
     let path = if head.uri.path().contains('%') {
         unescape_path(head.uri.path()).map_or(Cow::Borrowed(head.uri.path()), Cow::Owned)
@@ -107,19 +165,27 @@ pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>) -> Answ
     };
     if head.method == Method::OPTIONS {
         let mut response = Response::new(Full::new(Bytes::new()));
-        response.headers_mut().insert(ALLOW, route.allow());
+        response.headers_mut().insert(ALLOW, route.methods().allow());
         return Answer { response, is_logged: false };
     }
-    if !route.takes(&head.method) {
+    if !route.methods().has(&head.method) {
         let mut response = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").into_response();
-        response.headers_mut().insert(ALLOW, route.allow());
+        response.headers_mut().insert(ALLOW, route.methods().allow());
         return Answer { response, is_logged: true };
     }
-    let result = act(nsqd, route, query, body).await;
+    let is_put = head.method == Method::PUT;
+    let result = act(nsqd, route, is_put, query, body, stop).await;
     Answer { response: result.unwrap_or_else(Refusal::into_response), is_logged: route.is_logged() }
 }
 
-async fn act(nsqd: &Arc<Nsqd>, route: Route, query: &str, body: Incoming) -> Result<Response, Refusal> {
+async fn act(
+    nsqd: &Arc<Nsqd>,
+    route: Route<'_>,
+    is_put: bool,
+    query: &str,
+    body: Incoming,
+    stop: &CancellationToken,
+) -> Result<Response, Refusal> {
     match route {
         Route::Ping => Ok(ping(nsqd)),
         Route::Info => Ok(stats::info(nsqd)),
@@ -133,6 +199,9 @@ async fn act(nsqd: &Arc<Nsqd>, route: Route, query: &str, body: Incoming) -> Res
         Route::Livez => Ok(health::livez()),
         Route::Metrics => report(nsqd, |nsqd| metrics::metrics(nsqd)).await,
         Route::Alarms => Ok(health::alarms(nsqd)),
+        Route::Config(key) if is_put => config::put(nsqd, key, body).await,
+        Route::Config(key) => config::get(nsqd, key),
+        Route::Debug(what) => debug::answer(nsqd, what, query, body, stop).await,
         Route::ClearAlarms | Route::Topic(_) | Route::Channel(_) => {
             publish::ignore(body).await?;
             match route {
@@ -150,9 +219,7 @@ async fn report(
     make: impl FnOnce(&Arc<Nsqd>) -> Response + Send + 'static,
 ) -> Result<Response, Refusal> {
     let shared = Arc::clone(nsqd);
-    let busy = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_REQUESTS");
-    let made = nsqd.reports.make(move || make(&shared)).map_err(|Busy| busy())?;
-    made.await.map_err(|_| busy())
+    debug::wait(nsqd.reports.make(move || make(&shared))).await
 }
 
 fn ping(nsqd: &Nsqd) -> Response {
@@ -167,8 +234,11 @@ fn unknown(method: &Method, path: &str, query: Option<&str>) -> Answer {
     if *method == Method::OPTIONS && path == "*" {
         return Answer { response: Response::new(Full::new(Bytes::new())), is_logged: false };
     }
-    let plain = simplified(path);
-    if *method != Method::OPTIONS && Route::find(&plain).is_some() {
+    let mut plain = simplified(path);
+    if plain == "/debug/pprof" {
+        plain.push('/');
+    }
+    if *method != Method::OPTIONS && plain != path && Route::find(&plain).is_some() {
         return Answer { response: redirect(method, plain, query), is_logged: false };
     }
     Answer { response: Refusal::not_found("NOT_FOUND").into_response(), is_logged: true }

@@ -36,7 +36,7 @@ pub(crate) async fn serve<S>(
         if is_refused {
             return Ok(respond::tls_required(nsqd.ports.https));
         }
-        respond(&nsqd, &peer, request).await
+        respond(&nsqd, &peer, request, &stop).await
     });
     // No `pipeline_flush`: with it, hyper does not send its answer to what is not HTTP.
     let connection = http1::Builder::new()
@@ -59,11 +59,16 @@ pub(crate) async fn serve<S>(
     }
 }
 
-async fn respond(nsqd: &Arc<Nsqd>, peer: &str, request: Request<Incoming>) -> Result<Response, Infallible> {
+async fn respond(
+    nsqd: &Arc<Nsqd>,
+    peer: &str,
+    request: Request<Incoming>,
+    stop: &CancellationToken,
+) -> Result<Response, Infallible> {
     // Copied only if it may be logged: publishing is not.
     let line = (!matches!(request.uri().path(), "/pub" | "/mpub"))
         .then(|| (request.method().clone(), request.uri().clone(), Instant::now()));
-    let answer = route::answer(nsqd, request).await;
+    let answer = route::answer(nsqd, request, stop).await;
     if answer.is_logged
         && let Some((method, uri, begun)) = line
     {

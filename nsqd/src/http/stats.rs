@@ -14,7 +14,7 @@ use crate::{
     alarms::Alarm,
     channel::{Channel, Snapshot},
     client::Client,
-    clock,
+    clock, heap,
     nsqd::Nsqd,
     reports::unhurried,
     topic::TopicSnapshot,
@@ -124,10 +124,8 @@ impl Memory {
 
     /// Anonymous memory of the process, which is its heap: messages are in the page cache.
     fn read() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
-        Self { heap_in_use_bytes: kib.unwrap_or(0) * 1024, ..Self::default() }
+        let bytes = heap::resident_bytes().unwrap_or(0);
+        Self { heap_in_use_bytes: bytes, ..Self::default() }
     }
 }
 

@@ -157,9 +157,7 @@ impl Log {
             return u32::MAX;
         }
         if limit < self.bytes(appender) + u64::from(needed) {
-            for spare in appender.spares.drain(..) {
-                self.storage.remove(spare);
-            }
+            self.remove_spares(appender);
             if let Next::Ready(blank) = std::mem::replace(&mut appender.next, Next::None)
                 && let Some(path) = blank.path()
             {
@@ -169,6 +167,17 @@ impl Log {
         }
         let room = limit.saturating_sub(self.bytes(appender)) / 4096 * 4096;
         u32::try_from(room).unwrap_or(u32::MAX)
+    }
+
+    /// Gives the segments back that are kept to be written to again.
+    pub(crate) fn free_spares(&self) {
+        self.remove_spares(&mut self.appender.lock());
+    }
+
+    fn remove_spares(&self, appender: &mut Appender) {
+        for spare in appender.spares.drain(..) {
+            self.storage.remove(spare);
+        }
     }
 
     pub(super) fn next_path(&self, appender: &mut Appender) -> Option<PathBuf> {

@@ -15,16 +15,18 @@ use crate::{ask::Asker, nsqd::Nsqd, topic::Topic};
 const AT_ONCE: usize = 64;
 
 /// Lets new topics begin, for ever, each once the nsqlookupds have told what they know of it.
-pub(super) async fn run(nsqd: &Arc<Nsqd>, asker: &Asker, known: &[Known]) {
+pub(super) async fn run(nsqd: &Arc<Nsqd>, asker: &Asker, known: &Known) {
     let mut changes = nsqd.topics.names_changes();
     let mut queries = JoinSet::new();
     loop {
         changes.mark_unchanged();
         for topic in nsqd.topics.take_newborn(AT_ONCE - queries.len()) {
             let servers: Vec<LookupIdentified> = known
-                .iter()
-                .filter_map(|known| known.lock().clone())
+                .lock()
+                .values()
+                .flatten()
                 .filter(|server| !server.broadcast_address.is_empty())
+                .cloned()
                 .collect();
             queries.spawn(begin(Arc::clone(nsqd), asker.clone(), servers, topic));
         }

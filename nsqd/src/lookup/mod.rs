@@ -7,52 +7,86 @@ mod announced;
 mod channels;
 mod peer;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use protocol::{LookupIdentified, LookupIdentify};
-use tokio::task::JoinSet;
-use tracing::warn;
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::{info, warn};
 
 use crate::{ask::Asker, nsqd::Nsqd};
 
-/// What is known of each nsqlookupd since it was first reached.
-type Known = Arc<Mutex<Option<LookupIdentified>>>;
+/// What is known of each nsqlookupd since it was first reached, by its address.
+type Known = Arc<Mutex<HashMap<String, Option<LookupIdentified>>>>;
 
-/// Announces this nsqd, for ever. Without nsqlookupds it does nothing.
+/// Announces this nsqd, for ever, to the nsqlookupds that are listed at the time.
 pub(crate) async fn run(nsqd: Arc<Nsqd>, asker: Asker) {
-    let options = &nsqd.start.options;
-    if options.lookupd_tcp_addresses.is_empty() {
-        return std::future::pending().await;
-    }
     let Some(identify) = identify(&nsqd) else {
-        warn!(
-            "LOOKUPD: this nsqd cannot be registered, having no TCP port or no HTTP port; \
-             give --broadcast-tcp-port and --broadcast-http-port"
-        );
-        return channels::release_all(&nsqd).await;
+        return unregistered(&nsqd).await;
     };
-    let mut peers = JoinSet::new();
-    let mut known = Vec::new();
-    for address in &options.lookupd_tcp_addresses {
-        let info = Known::default();
-        known.push(Arc::clone(&info));
-        peers.spawn(peer::run(Arc::clone(&nsqd), address.clone(), identify.clone(), info));
+    let known = Known::default();
+    tokio::join!(follow(&nsqd, &identify, &known), channels::run(&nsqd, &asker, &known));
+}
+
+/// Keeps a task for each nsqlookupd of the list, for ever.
+async fn follow(nsqd: &Arc<Nsqd>, identify: &LookupIdentify, known: &Known) {
+    let mut lists = nsqd.lookupds.subscribe();
+    let mut peers: HashMap<String, AbortHandle> = HashMap::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        let list = lists.borrow_and_update().clone();
+        peers.retain(|address, task| {
+            let stays = list.contains(address);
+            if !stays {
+                info!("LOOKUP({address}): removing peer");
+                // Its connection closes, by which the nsqlookupd knows that we are gone.
+                task.abort();
+                known.lock().remove(address);
+            }
+            stays
+        });
+        for address in list {
+            if !peers.contains_key(&address) {
+                info!("LOOKUP({address}): adding peer");
+                known.lock().insert(address.clone(), None);
+                let peer = peer::run(Arc::clone(nsqd), address.clone(), identify.clone(), Arc::clone(known));
+                peers.insert(address, tasks.spawn(peer));
+            }
+        }
+        if lists.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        while tasks.try_join_next().is_some() {}
     }
-    channels::run(&nsqd, &asker, &known).await;
+}
+
+/// Without a port that others could use: says so whenever there are nsqlookupds, for ever.
+async fn unregistered(nsqd: &Nsqd) {
+    let mut lists = nsqd.lookupds.subscribe();
+    let warned = async {
+        loop {
+            if !lists.borrow_and_update().is_empty() {
+                warn!(
+                    "LOOKUPD: this nsqd cannot be registered, having no TCP port or no HTTP port; \
+                     give --broadcast-tcp-port and --broadcast-http-port"
+                );
+            }
+            if lists.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::join!(warned, channels::release_all(nsqd));
 }
 
 /// `None` if there is no port that others could use.
 fn identify(nsqd: &Nsqd) -> Option<LookupIdentify> {
     let options = &nsqd.start.options;
-    let port = |given: Option<u16>, bound: i32| {
-        given.or_else(|| u16::try_from(bound).ok().filter(|port| *port != 0))
-    };
     Some(LookupIdentify {
         broadcast_address: options.broadcast_address.clone(),
         hostname: nsqd.hostname.clone(),
-        http_port: port(options.broadcast_http_port, nsqd.ports.http)?,
-        tcp_port: port(options.broadcast_tcp_port, nsqd.ports.tcp)?,
+        http_port: options.broadcast_http_port?,
+        tcp_port: options.broadcast_tcp_port?,
         topology_region: options.topology_region.clone(),
         topology_zone: options.topology_zone.clone(),
         version: daemon::version::COMPATIBLE.to_owned(),

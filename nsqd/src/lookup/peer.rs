@@ -68,7 +68,7 @@ async fn session(
         error!("LOOKUPD({address}): it does not say under which address it can be asked");
     }
     info!("LOOKUPD({address}): connected, version {}", identified.version);
-    *known.lock() = Some(identified);
+    known.lock().insert(address.to_owned(), Some(identified));
     let mut announced = Announced::default();
     let mut ping_at = Instant::now() + PING_INTERVAL;
     loop {

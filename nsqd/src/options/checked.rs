@@ -11,7 +11,10 @@ use daemon::log::Level;
 use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
 use daemon::tls::{MinVersion, TlsOptions};
 
-use super::table;
+use super::{
+    statistics::{Latency, Statsd},
+    table,
+};
 
 /// Node ids have 10 bits in a message's id.
 const NODE_ID_MAX: u16 = 1023;
@@ -33,9 +36,9 @@ pub struct Options {
     pub node_id: u16,
     /// The host's name, unless given.
     pub broadcast_address: String,
-    /// `None`: the bound port.
+    /// `None`: the bound port; once that is known, that there is none.
     pub broadcast_tcp_port: Option<u16>,
-    /// `None`: the bound port.
+    /// As `broadcast_tcp_port`.
     pub broadcast_http_port: Option<u16>,
     pub topology_region: String,
     pub topology_zone: String,
@@ -98,6 +101,10 @@ pub struct Options {
     pub max_deflate_level: u8,
     /// Whether consumers near by are preferred.
     pub topology_aware: bool,
+    /// `None`: nothing is pushed.
+    pub statsd: Option<Statsd>,
+    pub latency: Latency,
+    pub metrics_topics_max: usize,
 }
 
 /// How authorization servers are asked.
@@ -114,8 +121,8 @@ pub enum AuthMethod {
 pub struct Start {
     /// Typed and checked.
     pub options: Options,
-    /// The same by configuration key, for `GET /config/:opt`. Effective values stand in place of empty ones, save the
-    /// broadcast ports, which are known once the listeners are bound.
+    /// The same by configuration key, for `GET /config/:opt`. Effective values stand in place of empty ones; the ports are known once
+    /// the listeners are bound.
     pub settings: Settings,
     /// What an operator should be told once the log is set up.
     pub warnings: Vec<String>,
@@ -139,6 +146,8 @@ impl Start {
         let options = Options::read(&settings, hostname).map_err(|cause| program.refuse(cause))?;
         settings.set("broadcast-address", Value::Text(options.broadcast_address.clone()));
         settings.set("max-defer-timeout", duration_value(options.max_defer_timeout));
+        let percentiles = Value::Floats(options.latency.percentiles.clone());
+        settings.set("e2e-processing-latency-percentile", percentiles);
         let mut warnings = loaded.warnings;
         warnings.extend(options.doubts());
         let min_version = settings.by_key("tls_min_version");
@@ -151,6 +160,24 @@ impl Start {
             );
         }
         Ok(Self { options, settings, warnings })
+    }
+
+    /// Puts in what is known once the listeners are bound: the ports that others are told.
+    pub(crate) fn set_ports(&mut self, tcp: u16, http: u16) {
+        let some = |port: u16| Some(port).filter(|port| *port != 0);
+        self.options.broadcast_tcp_port = some(tcp);
+        self.options.broadcast_http_port = some(http);
+        self.settings.set("broadcast-tcp-port", Value::Int(tcp.into()));
+        self.settings.set("broadcast-http-port", Value::Int(http.into()));
+        let Value::Text(prefix) = self.settings.by_key("statsd_prefix").cloned().unwrap_or(Value::Int(0))
+        else {
+            return;
+        };
+        let prefix = Statsd::full_prefix(&prefix, &self.options.broadcast_address, http);
+        if let Some(statsd) = &mut self.options.statsd {
+            statsd.prefix.clone_from(&prefix);
+        }
+        self.settings.set("statsd-prefix", Value::Text(prefix));
     }
 }
 
@@ -225,6 +252,9 @@ impl Options {
                 // The text is NSQ's.
                 .map_err(|_| Refused::new("--max-deflate-level must be [1,9]"))?,
             topology_aware: topology_aware(r.texts("enable-experiment"))?,
+            statsd: Statsd::read(r)?,
+            latency: Latency::read(r, settings.source("e2e-processing-latency-percentile"))?,
+            metrics_topics_max: r.int("metrics-topics-max", 0..=i64::MAX)?,
         };
         reader.finish();
         Ok(options)

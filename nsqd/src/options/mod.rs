@@ -4,6 +4,8 @@
 //! refused at start.
 
 mod checked;
+mod statistics;
 mod table;
 
 pub use checked::{AuthMethod, Options, Start};
+pub use statistics::{Latency, Statsd};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daemon::{
-    options::{Choice, Group, Program, boolean, choice, duration, int, text, texts},
+    options::{Choice, Group, Program, boolean, choice, duration, floats, int, text, texts},
     tls::tls_flags,
 };
 
@@ -31,6 +31,7 @@ pub(super) fn program(default_node_id: u16) -> Program {
             storage(),
             messages(),
             clients(),
+            statistics(),
             without_effect(),
         ],
     )
@@ -214,6 +215,32 @@ fn clients() -> Group {
                  region first",
             )
             .argument("name"),
+        ],
+    )
+}
+
+fn statistics() -> Group {
+    Group::new(
+        "Statistics",
+        vec![
+            text("statsd-address", "", "push statistics to this server over UDP: host:port").argument("address"),
+            duration("statsd-interval", Duration::from_mins(1), "time between pushes"),
+            text("statsd-prefix", "nsq.%s", "begins each name; %s becomes the address and port of this nsqd"),
+            boolean("statsd-mem-stats", true, "push figures of the heap, too"),
+            int("statsd-udp-packet-size", 508, "bytes of a datagram, at most").argument("bytes"),
+            boolean("statsd-exclude-ephemeral", false, "leave ephemeral topics and channels out"),
+            floats(
+                "e2e-processing-latency-percentile",
+                "show this percentile of the time from publishing to FIN, above 0 and up to 1; several with commas \
+                 between them",
+            )
+            .key("e2e_processing_latency_percentiles"),
+            duration("e2e-processing-latency-window-time", Duration::from_mins(10), "time that it covers"),
+            int(
+                "metrics-topics-max",
+                10_000,
+                "topics that /metrics shows one by one: those behind are only counted",
+            ),
         ],
     )
 }

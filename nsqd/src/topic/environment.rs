@@ -1,6 +1,10 @@
 //! What every topic uses of the daemon.
 
-use std::{path::PathBuf, sync::Arc, sync::atomic::AtomicU64};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    sync::atomic::{AtomicBool, AtomicU64},
+};
 
 use tokio::sync::watch;
 
@@ -35,7 +39,7 @@ pub(crate) struct Environment {
     /// Changes with each topic and channel that comes or goes.
     pub(crate) names: watch::Sender<u64>,
     /// Whether new topics wait until it is known which channels they have elsewhere.
-    pub(crate) asks_elsewhere: bool,
+    pub(crate) asks_elsewhere: AtomicBool,
     /// Numbers for channels.
     pub(crate) numbers: AtomicU64,
 }

@@ -174,7 +174,7 @@ impl Topics {
             return Ok(Some(Arc::clone(topic)));
         }
         let topic = Topic::open(name.clone(), Arc::clone(&self.environment), None)?;
-        let is_newborn = self.environment.asks_elsewhere && !name.is_ephemeral();
+        let is_newborn = self.environment.asks_elsewhere.load(Ordering::Relaxed) && !name.is_ephemeral();
         if is_newborn {
             topic.hold_newborn();
             self.newborn.lock().push(Arc::clone(&topic));
@@ -220,6 +220,11 @@ impl Topics {
         self.environment.names.subscribe()
     }
 
+    /// Whether new topics wait for [`Topic::begin`].
+    pub(crate) fn set_asks_elsewhere(&self, asks: bool) {
+        self.environment.asks_elsewhere.store(asks, Ordering::Relaxed);
+    }
+
     /// At most `count` of the topics that wait for [`Topic::begin`]. Each is given out once.
     pub(crate) fn take_newborn(&self, count: usize) -> Vec<Arc<Topic>> {
         let mut newborn = self.newborn.lock();
@@ -241,6 +246,11 @@ impl Topics {
         let mut topics: Vec<_> = self.map.read().values().cloned().collect();
         topics.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         topics
+    }
+
+    /// Gives the segments back that are kept to be written to again.
+    pub(crate) fn free_spares(&self) {
+        self.all().iter().for_each(|topic| topic.log().free_spares());
     }
 
     /// Why some topic cannot store messages, if one cannot.

@@ -53,7 +53,7 @@ impl Node {
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
             prefers_near: false,
             names: tokio::sync::watch::Sender::new(0),
-            asks_elsewhere: false,
+            asks_elsewhere: false.into(),
             limits: Limits::default(),
             check,
             alarms: Arc::new(Alarms::open(data_path).unwrap()),

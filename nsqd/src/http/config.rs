@@ -1,0 +1,83 @@
+//! `/config/:opt`: what the daemon runs with, and the two options that change while it runs.
+
+use daemon::{log::Level, options::Value};
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde_json::json;
+use tracing::info;
+
+use super::{
+    publish,
+    respond::{self, Refusal, Response},
+};
+use crate::nsqd::Nsqd;
+
+const LOOKUPDS: &str = "nsqlookupd_tcp_addresses";
+const LOG_LEVEL: &str = "log_level";
+
+/// The value of an option, by its key of the configuration file.
+///
+/// # Errors
+/// `INVALID_OPTION`
+pub(super) fn get(nsqd: &Nsqd, key: &str) -> Result<Response, Refusal> {
+    let value = nsqd.start.settings.by_key(key).ok_or_else(|| Refusal::bad("INVALID_OPTION"))?;
+    Ok(match (key, value) {
+        (LOOKUPDS, _) => respond::json(&*nsqd.lookupds.borrow()),
+        (LOG_LEVEL, _) => respond::json(&nsqd.log.level().number()),
+        (_, Value::Text(text)) if text.is_empty() => respond::empty(),
+        (_, Value::Text(text)) => respond::text(text.clone()),
+        (_, Value::Bool(value)) => respond::json(value),
+        (_, Value::Int(value) | Value::Choice(value) | Value::Duration { ns: value }) => respond::json(value),
+        (_, Value::Texts(texts)) => respond::json(texts),
+        (_, Value::Floats(numbers)) => {
+            respond::json(&numbers.iter().map(|number| Number(*number)).collect::<Vec<_>>())
+        }
+    })
+}
+
+/// Changes an option until the process ends, and answers with the new value.
+///
+/// # Errors
+/// `INVALID_OPTION` for those that do not change, `INVALID_VALUE`, or `INTERNAL_ERROR` if the body cannot be read.
+pub(super) async fn put(nsqd: &Nsqd, key: &str, body: Incoming) -> Result<Response, Refusal> {
+    let limit = nsqd.start.options.max_msg_size as usize;
+    let body = publish::read(body, limit, "INVALID_VALUE").await?;
+    if body.is_empty() {
+        return Err(Refusal::too_large("INVALID_VALUE"));
+    }
+    let invalid = || Refusal::bad("INVALID_VALUE");
+    match key {
+        LOOKUPDS => {
+            let addresses: Option<Vec<String>> = serde_json::from_slice(&body).map_err(|_| invalid())?;
+            let addresses = addresses.unwrap_or_default();
+            info!("NSQ: the nsqlookupds are now {}", json!(addresses));
+            nsqd.set_lookupds(addresses);
+        }
+        LOG_LEVEL => {
+            let word = std::str::from_utf8(&body).map_err(|_| invalid())?;
+            let level: Level = word.parse().map_err(|_| invalid())?;
+            info!("NSQ: the log level is now {level}");
+            nsqd.log.set_level(level);
+        }
+        _ => return Err(Refusal::bad("INVALID_OPTION")),
+    }
+    get(nsqd, key)
+}
+
+/// A number that is written without a fraction if it has none, as NSQ does.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number(pub(super) f64);
+
+impl Serialize for Number {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[expect(clippy::cast_possible_truncation, reason = "what the cast changes is not used")]
+        let whole = self.0 as i64;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::float_cmp,
+            reason = "that they are equal is the question"
+        )]
+        let is_whole = whole as f64 == self.0;
+        if is_whole { serializer.serialize_i64(whole) } else { serializer.serialize_f64(self.0) }
+    }
+}
