@@ -19,6 +19,8 @@ mod auth;
 mod lookup;
 
 mod ask;
+mod statistics;
+mod statsd;
 
 mod client;
 mod timers;

@@ -11,6 +11,7 @@ use std::{
 use daemon::{signals::Hangups, tls::ServerTls};
 use protocol::NodeId;
 use tokio::runtime::{Builder, Runtime};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     nsqd::{Nsqd, Ports},
     options::{Options, Start},
     reports::Reports,
-    tcp,
+    statsd, tcp,
     timers::Timers,
     topic::{Commits, Environment, Housekeeping, Topics},
     workers::Workers,
@@ -140,6 +141,8 @@ impl Daemon {
                 info!("HTTPS: listening on {}", https.name());
                 https.accept(|accepted| requests.https(accepted, &tls)).await
             };
+            let statsd_stop = CancellationToken::new();
+            let statsd = tokio::spawn(statsd::run(Arc::clone(&nsqd), statsd_stop.clone()));
             // Polled in this order: the line about TCP comes before that about HTTP.
             let stopped = {
                 tokio::pin!(accept_tcp, accept_http, accept_https);
@@ -160,6 +163,9 @@ impl Daemon {
                 info!("{line}");
             }
             requests.finish("HTTP").await;
+            statsd_stop.cancel();
+            // It has nothing to say of how it ended, and does not wait for anybody any more.
+            let _ = statsd.await;
             stopped.map(drop).or_else(|result| result.map_err(|error| format!("listener failed - {error}")))
         })?;
         let closed = nsqd.topics.close();
@@ -205,6 +211,8 @@ fn environment(
         sync_every: options.sync_every,
         ephemeral_depth_max: options.mem_queue_size,
         prefers_near: options.topology_aware,
+        latency_window_ns: (!options.latency.percentiles.is_empty())
+            .then(|| u64::try_from(options.latency.window.as_nanos()).unwrap_or(u64::MAX)),
         names: tokio::sync::watch::Sender::new(0),
         asks_elsewhere: (!options.lookupd_tcp_addresses.is_empty()).into(),
         check: check(options.verify_data, was_clean),

@@ -14,6 +14,7 @@ use protocol::{ChannelName, MessageId};
 
 use super::{
     fan_out::FanOut,
+    latency::{Finished, Latency, Sketch},
     state::{Counts, Parcel, Pending, State},
 };
 use crate::{
@@ -58,6 +59,9 @@ pub(crate) struct Snapshot {
     pub(crate) delivered: Delivered,
     pub(crate) paused: bool,
     pub(crate) clients: Vec<Arc<Client>>,
+    /// The latencies of the last minutes, where percentiles are wanted.
+    pub(crate) latencies: Option<Sketch>,
+    pub(crate) finished: Finished,
 }
 
 /// What a channel is made of.
@@ -75,6 +79,8 @@ pub(crate) struct Setup {
     pub(crate) bound: Option<u64>,
     /// Whether consumers near by are woken first.
     pub(crate) prefers_near: bool,
+    /// The time that latency percentiles cover, if they are wanted.
+    pub(crate) latency_window_ns: Option<u64>,
 }
 
 /// A named cursor over a topic's log, and its consumers.
@@ -115,6 +121,7 @@ pub(super) struct Inner {
     pub(super) is_loading: bool,
     /// Tail of the segment under the low-water mark, when it was last looked at.
     pub(super) low_segment_tail: u64,
+    pub(super) latency: Latency,
 }
 
 impl Channel {
@@ -147,6 +154,7 @@ impl Channel {
             changed,
             is_loading: false,
             low_segment_tail: 0,
+            latency: Latency::new(setup.latency_window_ns),
         };
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -308,12 +316,21 @@ impl Channel {
     }
 
     /// Acknowledges messages in flight. `true` if a segment may have become free.
-    pub(crate) fn finish(&self, epoch: u32, seqs: &[u64]) -> bool {
+    ///
+    /// `published_unix_ns`: when those were published that a consumer has finished.
+    pub(crate) fn finish(
+        &self,
+        epoch: u32,
+        seqs: &[u64],
+        published_unix_ns: &[u64],
+        now_unix_ns: u64,
+    ) -> bool {
         let mut inner = self.inner.lock();
         if inner.epoch != epoch || inner.exiting {
             return false;
         }
         inner.state.finish(seqs);
+        inner.latency.record(published_unix_ns, now_unix_ns);
         inner.changed = true;
         let low = inner.state.window().low_water();
         if low < inner.low_segment_tail || low == self.setup.log.tail() {
@@ -473,6 +490,8 @@ impl Channel {
             delivered: inner.delivered,
             paused: inner.paused,
             clients: inner.consumers.clone(),
+            latencies: inner.latency.sketch(now_unix_ns),
+            finished: inner.latency.finished().clone(),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod channel;
 mod checkpoint;
 mod fan_out;
+mod latency;
 mod line;
 mod saving;
 mod skips;
@@ -19,5 +20,6 @@ pub(crate) use self::{
     channel::{Channel, JoinError, Setup, Snapshot, Taken},
     checkpoint::{Checkpoint, write_atomically},
     fan_out::FanOut,
+    latency::{BOUNDS_NS, Sketch},
     state::{Deferred, Parcel, Pending},
 };

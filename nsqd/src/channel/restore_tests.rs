@@ -29,6 +29,7 @@ fn setup(log: &Arc<Log>, timers: &Arc<Timers>) -> Setup {
         path: None,
         bound: None,
         prefers_near: false,
+        latency_window_ns: None,
     }
 }
 

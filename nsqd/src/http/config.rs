@@ -2,7 +2,6 @@
 
 use daemon::{log::Level, options::Value};
 use hyper::body::Incoming;
-use serde::Serialize;
 use serde_json::json;
 use tracing::info;
 
@@ -10,7 +9,7 @@ use super::{
     publish,
     respond::{self, Refusal, Response},
 };
-use crate::nsqd::Nsqd;
+use crate::{nsqd::Nsqd, statistics::Number};
 
 const LOOKUPDS: &str = "nsqlookupd_tcp_addresses";
 const LOG_LEVEL: &str = "log_level";
@@ -62,22 +61,4 @@ pub(super) async fn put(nsqd: &Nsqd, key: &str, body: Incoming) -> Result<Respon
         _ => return Err(Refusal::bad("INVALID_OPTION")),
     }
     get(nsqd, key)
-}
-
-/// A number that is written without a fraction if it has none, as NSQ does.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Number(pub(super) f64);
-
-impl Serialize for Number {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[expect(clippy::cast_possible_truncation, reason = "what the cast changes is not used")]
-        let whole = self.0 as i64;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::float_cmp,
-            reason = "that they are equal is the question"
-        )]
-        let is_whole = whole as f64 == self.0;
-        if is_whole { serializer.serialize_i64(whole) } else { serializer.serialize_f64(self.0) }
-    }
 }

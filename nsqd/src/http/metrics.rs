@@ -1,176 +1,226 @@
-//! `/metrics`: the state of the daemon in the text format of Prometheus, version 0.0.4.
+//! `/metrics`: the state of the daemon for Prometheus.
+//!
+//! The number of series has a bound: no label holds what clients choose freely, ephemeral channels (whose names come and
+//! go) are only counted unless they are asked for, and so are the topics behind `--metrics-topics-max`.
 
-use std::fmt::{Display, Write};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 
-use super::respond::Response;
-use crate::{alarms::AlarmKind, channel::Snapshot, clock, nsqd::Nsqd, topic::TopicSnapshot};
+use super::{
+    exposition::{Exposition, seconds},
+    parameters::Parameters,
+    respond::Response,
+};
+use crate::{
+    alarms::AlarmKind,
+    channel::{BOUNDS_NS, Snapshot},
+    clock, heap,
+    log::SYNC_BOUNDS_NS,
+    nsqd::Nsqd,
+    reports::unhurried,
+    topic::TopicSnapshot,
+};
 
 const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
-/// The answer.
-pub(super) fn metrics(nsqd: &Nsqd) -> Response {
+/// A topic that is shown.
+struct Topic {
+    name: String,
+    counts: TopicSnapshot,
+    producers: u64,
+    ephemeral_channels: u64,
+}
+
+/// A channel that is shown.
+struct Channel<'a> {
+    topic: &'a str,
+    name: String,
+    counts: Snapshot,
+}
+
+/// The answer. With `include_ephemeral=true`, ephemeral topics and channels are shown one by one, too.
+pub(super) fn metrics(nsqd: &Nsqd, parameters: &Parameters) -> Response {
+    let with_ephemeral = parameters.flag("include_ephemeral", false);
     let mut text = Exposition::default();
     daemon(&mut text, nsqd);
-    let now = clock::unix_ns();
-    let topics: Vec<_> =
-        nsqd.topics.all().iter().map(|topic| (topic.name().to_string(), topic.snapshot())).collect();
+    process(&mut text, nsqd);
+    storage(&mut text, nsqd);
+    let producers = producers(nsqd);
+    let is_shown = |is_ephemeral: bool| with_ephemeral || !is_ephemeral;
+    let all = nsqd.topics.all();
+    let topics_max = nsqd.start.options.metrics_topics_max;
+    let shown = all.iter().filter(|topic| is_shown(topic.name().is_ephemeral())).take(topics_max);
+    let topics: Vec<Topic> = unhurried(shown)
+        .map(|topic| {
+            let name = topic.name().to_string();
+            let counts = topic.snapshot();
+            let is_ephemeral =
+                |channel: &&std::sync::Arc<crate::channel::Channel>| channel.name().is_ephemeral();
+            let ephemeral_channels = counts.channels.iter().filter(is_ephemeral).count() as u64;
+            Topic { producers: producers.get(&name).copied().unwrap_or(0), name, counts, ephemeral_channels }
+        })
+        .collect();
+    text.single("nsqd_topics", "gauge", "Topics, also those that are not shown.", all.len());
+    let help = "Topics that are not shown one by one: ephemeral ones, and those behind --metrics-topics-max.";
+    text.single("nsqd_topics_not_shown", "gauge", help, all.len() - topics.len());
     of_topics(&mut text, &topics);
-    let channels: Vec<_> = topics
-        .iter()
-        .flat_map(|(topic, snapshot)| {
-            snapshot
-                .channels
-                .iter()
-                .map(move |channel| (topic.as_str(), channel.name().to_string(), channel.snapshot(now)))
+    let now = clock::unix_ns();
+    let channels: Vec<Channel<'_>> = unhurried(topics.iter())
+        .flat_map(|topic| {
+            let channels = topic.counts.channels.iter();
+            channels.filter(|channel| is_shown(channel.name().is_ephemeral())).map(|channel| Channel {
+                topic: &topic.name,
+                name: channel.name().to_string(),
+                counts: channel.snapshot(now),
+            })
         })
         .collect();
     of_channels(&mut text, &channels);
-    let mut response = Response::new(Full::new(Bytes::from(text.0)));
+    let mut response = Response::new(Full::new(Bytes::from(text.into_text())));
     response.headers_mut().insert(CONTENT_TYPE, FORMAT);
     response
+}
+
+/// TCP connections that have published to each topic.
+fn producers(nsqd: &Nsqd) -> HashMap<String, u64> {
+    let mut producers = HashMap::new();
+    for client in nsqd.clients.all() {
+        for (topic, _) in client.published() {
+            *producers.entry(topic.to_string()).or_default() += 1;
+        }
+    }
+    producers
 }
 
 fn daemon(text: &mut Exposition, nsqd: &Nsqd) {
     text.family("nsqd_build_info", "gauge", "Which program this is; always 1.");
     let versions = [("version", env!("CARGO_PKG_VERSION")), ("compatible", daemon::version::COMPATIBLE)];
     text.sample("nsqd_build_info", &versions, 1);
-    text.family("nsqd_healthy", "gauge", "Whether messages are taken, stored and read.");
-    text.sample("nsqd_healthy", &[], u8::from(nsqd.health().is_ok()));
+    let healthy = u8::from(nsqd.health().is_ok());
+    text.single("nsqd_healthy", "gauge", "Whether messages are taken, stored and read.", healthy);
     text.family("nsqd_alarms", "gauge", "Alarms that are up, by kind.");
     let alarms = nsqd.alarms.all();
     for kind in AlarmKind::ALL {
         let count = alarms.iter().filter(|alarm| alarm.kind == kind).count();
         text.sample("nsqd_alarms", &[("kind", kind.name())], count);
     }
-    text.family("nsqd_connections", "gauge", "TCP connections of clients.");
-    text.sample("nsqd_connections", &[], nsqd.clients.all().len());
-    process(text, nsqd);
+    let clients = nsqd.clients.all().len();
+    text.single("nsqd_connections", "gauge", "TCP connections of clients.", clients);
+    let lookupds = nsqd.lookupds.borrow().len();
+    text.single("nsqd_lookupds", "gauge", "Configured nsqlookupds.", lookupds);
 }
 
 /// The names are those that every Prometheus client library uses.
 fn process(text: &mut Exposition, nsqd: &Nsqd) {
-    text.family("process_start_time_seconds", "gauge", "Start of the process, unix time.");
-    text.sample("process_start_time_seconds", &[], nsqd.start_unix);
+    let help = "Start of the process, unix time.";
+    text.single("process_start_time_seconds", "gauge", help, nsqd.start_unix);
     let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    text.family("process_cpu_seconds_total", "counter", "CPU time of the process, user and system.");
-    text.sample("process_cpu_seconds_total", &[], format_args!("{}.{:09}", usage.tv_sec, usage.tv_nsec));
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    };
+    let used = u128::try_from(usage.tv_sec).unwrap_or(0) * 1_000_000_000
+        + u128::try_from(usage.tv_nsec).unwrap_or(0);
+    let help = "CPU time of the process, user and system.";
+    text.single("process_cpu_seconds_total", "counter", help, seconds(used));
     for (name, help, key) in [
-        (
-            "process_resident_memory_bytes",
-            "Memory of the process that is resident, pages of files included.",
-            "VmRSS:",
-        ),
-        (
-            "nsqd_heap_resident_bytes",
-            "Memory of the process that is resident, pages of files not included.",
-            "RssAnon:",
-        ),
+        ("process_resident_memory_bytes", "Resident memory, pages of files included.", "VmRSS:"),
+        ("process_virtual_memory_bytes", "Address space in use, mapped files included.", "VmSize:"),
+        ("nsqd_heap_resident_bytes", "Resident memory, pages of files not included.", "RssAnon:"),
     ] {
-        if let Some(kib) = kib(key) {
-            text.family(name, "gauge", help);
-            text.sample(name, &[], kib * 1024);
+        if let Some(bytes) = heap::status_bytes(key) {
+            text.single(name, "gauge", help, bytes);
         }
     }
     if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        text.family("process_open_fds", "gauge", "Open file descriptors.");
-        text.sample("process_open_fds", &[], open.count());
+        text.single("process_open_fds", "gauge", "Open file descriptors.", open.count());
+    }
+    if let Some(max) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        text.single("process_max_fds", "gauge", "File descriptors that may be open.", max);
     }
 }
 
-fn of_topics(text: &mut Exposition, topics: &[(String, TopicSnapshot)]) {
-    type Figure = fn(&TopicSnapshot) -> u64;
-    let figures: [(&str, &str, &str, Figure); 7] = [
-        ("nsqd_topic_depth", "gauge", "Messages that wait in the topic itself.", |topic| topic.depth),
-        ("nsqd_topic_messages_total", "counter", "Messages published since the start.", |topic| {
-            topic.message_count
-        }),
-        ("nsqd_topic_message_bytes_total", "counter", "Bytes of their bodies.", |topic| topic.message_bytes),
-        ("nsqd_topic_paused", "gauge", "Whether the topic is paused.", |topic| topic.paused.into()),
-        ("nsqd_topic_segments", "gauge", "Files that hold messages.", |topic| topic.usage.segments as u64),
-        ("nsqd_topic_storage_bytes", "gauge", "Bytes of these files.", |topic| topic.usage.bytes),
-        (
-            "nsqd_topic_damaged_messages",
-            "gauge",
-            "Messages in these files that were found damaged.",
-            |topic| topic.usage.damaged,
-        ),
-    ];
-    for (name, kind, help, figure) in figures {
+fn storage(text: &mut Exposition, nsqd: &Nsqd) {
+    let data_path = &nsqd.start.options.data_path;
+    if let Ok(system) = rustix::fs::statvfs(data_path) {
+        let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+        let help = "Bytes that are free in the file system of the data path.";
+        text.single("nsqd_data_path_free_bytes", "gauge", help, bytes(system.f_bavail));
+        let help = "Bytes of the file system of the data path.";
+        text.single("nsqd_data_path_size_bytes", "gauge", help, bytes(system.f_blocks));
+    }
+    let (counts, sum_ns) = nsqd.topics.sync_times().read();
+    text.family("nsqd_sync_duration_seconds", "histogram", "Time that syncs to the disk took.");
+    text.times("nsqd_sync_duration_seconds", &[], &SYNC_BOUNDS_NS, &counts, sum_ns.into());
+}
+
+/// Name, kind, help, and the figure itself.
+type Figure<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
+
+const TOPIC_FIGURES: [Figure<Topic>; 9] = [
+    ("nsqd_topic_depth", "gauge", "Messages that wait in the topic itself.", |topic| topic.counts.depth),
+    ("nsqd_topic_messages_total", "counter", "Messages published since the start.", |topic| {
+        topic.counts.message_count
+    }),
+    ("nsqd_topic_message_bytes_total", "counter", "Bytes of their bodies.", |topic| {
+        topic.counts.message_bytes
+    }),
+    ("nsqd_topic_paused", "gauge", "Whether the topic is paused.", |topic| topic.counts.paused.into()),
+    ("nsqd_topic_producers", "gauge", "TCP connections that have published to it.", |topic| topic.producers),
+    ("nsqd_topic_ephemeral_channels", "gauge", "Its ephemeral channels.", |topic| topic.ephemeral_channels),
+    ("nsqd_topic_segments", "gauge", "Files that hold messages.", |topic| topic.counts.usage.segments as u64),
+    ("nsqd_topic_storage_bytes", "gauge", "Bytes of these files.", |topic| topic.counts.usage.bytes),
+    ("nsqd_topic_damaged_messages", "gauge", "Messages in these files that were found damaged.", |topic| {
+        topic.counts.usage.damaged
+    }),
+];
+
+const CHANNEL_FIGURES: [Figure<Snapshot>; 9] = [
+    ("nsqd_channel_depth", "gauge", "Messages that wait for a consumer.", |channel| channel.counts.depth),
+    ("nsqd_channel_in_flight", "gauge", "Messages with consumers.", |channel| channel.counts.in_flight),
+    ("nsqd_channel_deferred", "gauge", "Messages that wait for their time.", |channel| {
+        channel.counts.deferred
+    }),
+    ("nsqd_channel_messages_total", "counter", "Messages that came in since the start.", |channel| {
+        channel.message_count
+    }),
+    ("nsqd_channel_delivered_total", "counter", "Deliveries since the start.", |channel| {
+        channel.delivered.iter().sum()
+    }),
+    ("nsqd_channel_requeued_total", "counter", "Requeues by consumers since the start.", |channel| {
+        channel.requeue_count
+    }),
+    ("nsqd_channel_timed_out_total", "counter", "Deliveries that timed out since the start.", |channel| {
+        channel.timeout_count
+    }),
+    ("nsqd_channel_paused", "gauge", "Whether the channel is paused.", |channel| channel.paused.into()),
+    ("nsqd_channel_consumers", "gauge", "Connections that are subscribed.", |channel| {
+        channel.clients.len() as u64
+    }),
+];
+
+fn of_topics(text: &mut Exposition, topics: &[Topic]) {
+    for (name, kind, help, figure) in TOPIC_FIGURES {
         text.family(name, kind, help);
-        for (topic, snapshot) in topics {
-            text.sample(name, &[("topic", topic)], figure(snapshot));
+        for topic in topics {
+            text.sample(name, &[("topic", &topic.name)], figure(topic));
         }
     }
 }
 
-fn of_channels(text: &mut Exposition, channels: &[(&str, String, Snapshot)]) {
-    type Figure = fn(&Snapshot) -> u64;
-    let figures: [(&str, &str, &str, Figure); 9] = [
-        ("nsqd_channel_depth", "gauge", "Messages that wait for a consumer.", |channel| channel.counts.depth),
-        ("nsqd_channel_in_flight", "gauge", "Messages with consumers.", |channel| channel.counts.in_flight),
-        ("nsqd_channel_deferred", "gauge", "Messages that wait for their time.", |channel| {
-            channel.counts.deferred
-        }),
-        ("nsqd_channel_messages_total", "counter", "Messages that came in since the start.", |channel| {
-            channel.message_count
-        }),
-        ("nsqd_channel_delivered_total", "counter", "Deliveries since the start.", |channel| {
-            channel.delivered.iter().sum()
-        }),
-        ("nsqd_channel_requeued_total", "counter", "Requeues by consumers since the start.", |channel| {
-            channel.requeue_count
-        }),
-        (
-            "nsqd_channel_timed_out_total",
-            "counter",
-            "Deliveries that timed out since the start.",
-            |channel| channel.timeout_count,
-        ),
-        ("nsqd_channel_paused", "gauge", "Whether the channel is paused.", |channel| channel.paused.into()),
-        ("nsqd_channel_consumers", "gauge", "Connections that are subscribed.", |channel| {
-            channel.clients.len() as u64
-        }),
-    ];
-    for (name, kind, help, figure) in figures {
+fn of_channels(text: &mut Exposition, channels: &[Channel<'_>]) {
+    for (name, kind, help, figure) in CHANNEL_FIGURES {
         text.family(name, kind, help);
-        for (topic, channel, snapshot) in channels {
-            text.sample(name, &[("topic", topic), ("channel", channel)], figure(snapshot));
+        for channel in channels {
+            let labels = [("topic", channel.topic), ("channel", &channel.name)];
+            text.sample(name, &labels, figure(&channel.counts));
         }
     }
-}
-
-/// A text that grows family by family.
-#[derive(Debug, Default)]
-struct Exposition(String);
-
-impl Exposition {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
-    }
-
-    /// Values of labels are topic and channel names and words of ours: nothing in them has to be escaped.
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.0.push_str(name);
-        for (at, (label, text)) in labels.iter().enumerate() {
-            let before = if at == 0 { '{' } else { ',' };
-            self.put(format_args!("{before}{label}=\"{text}\""));
-        }
-        if !labels.is_empty() {
-            self.0.push('}');
-        }
-        self.put(format_args!(" {value}\n"));
-    }
-
-    fn put(&mut self, text: std::fmt::Arguments<'_>) {
-        self.0.write_fmt(text).expect("a String takes all that is written");
+    let name = "nsqd_channel_e2e_latency_seconds";
+    text.family(name, "histogram", "Time from publishing to FIN, requeues and delays included.");
+    // A channel without a FIN has nothing to tell, and many have none.
+    for channel in channels.iter().filter(|channel| channel.counts.finished.count != 0) {
+        let labels = [("topic", channel.topic), ("channel", channel.name.as_str())];
+        let finished = &channel.counts.finished;
+        text.times(name, &labels, &BOUNDS_NS, &finished.buckets, finished.sum_ns);
     }
 }

@@ -4,6 +4,7 @@
 mod actions;
 mod config;
 mod debug;
+mod exposition;
 mod health;
 mod lingering;
 mod metrics;

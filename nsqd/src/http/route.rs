@@ -197,7 +197,10 @@ async fn act(
         }
         Route::Readyz => Ok(health::readyz(nsqd)),
         Route::Livez => Ok(health::livez()),
-        Route::Metrics => report(nsqd, |nsqd| metrics::metrics(nsqd)).await,
+        Route::Metrics => {
+            let parameters = Parameters::parse(query)?;
+            report(nsqd, move |nsqd| metrics::metrics(nsqd, &parameters)).await
+        }
         Route::Alarms => Ok(health::alarms(nsqd)),
         Route::Config(key) if is_put => config::put(nsqd, key, body).await,
         Route::Config(key) => config::get(nsqd, key),

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::alarms::Alarm;
-
-use super::stats::{ChannelReport, ClientReport, Memory, Report, TopicReport};
+use crate::statistics::{ChannelReport, ClientReport, LatencyReport, Memory, Report, TopicReport};
 
 /// The document.
 #[derive(Serialize)]
@@ -31,7 +30,7 @@ struct Topic<'a> {
     message_count: u64,
     message_bytes: u64,
     paused: bool,
-    e2e_processing_latency: Latency,
+    e2e_processing_latency: &'a LatencyReport,
 }
 
 #[derive(Serialize)]
@@ -54,18 +53,7 @@ struct Channel<'a> {
     client_count: usize,
     clients: Option<&'a [ClientReport]>,
     paused: bool,
-    e2e_processing_latency: Latency,
-}
-
-/// No percentiles are configured.
-#[derive(Serialize)]
-struct Latency {
-    count: u64,
-    percentiles: Option<()>,
-}
-
-impl Latency {
-    const NONE: Self = Self { count: 0, percentiles: None };
+    e2e_processing_latency: &'a LatencyReport,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -94,7 +82,7 @@ fn topic<'a>(topic: &'a TopicReport, report: &Report) -> Topic<'a> {
         message_count: topic.counts.message_count,
         message_bytes: topic.counts.message_bytes,
         paused: topic.counts.paused,
-        e2e_processing_latency: Latency::NONE,
+        e2e_processing_latency: &topic.latency,
     }
 }
 
@@ -116,6 +104,6 @@ fn channel<'a>(channel: &'a ChannelReport, report: &Report) -> Channel<'a> {
         client_count: counts.clients.len(),
         clients: report.with_clients.then_some(&channel.clients),
         paused: counts.paused,
-        e2e_processing_latency: Latency::NONE,
+        e2e_processing_latency: &channel.latency,
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::stats::{ClientReport, Report, TopicReport};
 use crate::clock;
+use crate::statistics::{ClientReport, LatencyReport, Report, TopicReport};
 
 pub(super) fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -48,7 +48,8 @@ fn write_topic(out: &mut String, topic: &TopicReport) -> fmt::Result {
     let name = &topic.name;
     writeln!(
         out,
-        "\n{mark}[{name:<15}] depth: {depth:<5} be-depth: {backend:<5} msgs: {messages:<8} e2e%: "
+        "\n{mark}[{name:<15}] depth: {depth:<5} be-depth: {backend:<5} msgs: {messages:<8} e2e%: {}",
+        latencies(&topic.latency)
     )?;
     for channel in &topic.channels {
         let mark = if channel.counts.paused { "   *P " } else { "      " };
@@ -59,11 +60,30 @@ fn write_topic(out: &mut String, topic: &TopicReport) -> fmt::Result {
         writeln!(
             out,
             "{mark}[{name:<25}] depth: {depth:<5} be-depth: {backend:<5} inflt: {in_flight:<4} def: {deferred:<4} \
-             re-q: {requeued:<5} timeout: {late:<5} msgs: {messages:<8} e2e%: "
+             re-q: {requeued:<5} timeout: {late:<5} msgs: {messages:<8} e2e%: {}",
+            latencies(&channel.latency)
         )?;
         channel.clients.iter().try_for_each(|client| write_client(out, "        ", client))?;
     }
     Ok(())
+}
+
+/// `2.3ms, 850.0us`: one decimal.
+fn latencies(latency: &LatencyReport) -> String {
+    let percentiles = latency.percentiles.iter().flatten();
+    let shown: Vec<String> = percentiles
+        .map(|percentile| {
+            #[expect(clippy::cast_precision_loss, reason = "one decimal of it is shown")]
+            let ns = percentile.value as f64;
+            match ns {
+                _ if 1e9 < ns => format!("{:.1}s", ns / 1e9),
+                _ if 1e6 < ns => format!("{:.1}ms", ns / 1e6),
+                _ if 1e3 < ns => format!("{:.1}us", ns / 1e3),
+                _ => format!("{ns:.1}ns"),
+            }
+        })
+        .collect();
+    shown.join(", ")
 }
 
 fn write_client(out: &mut String, indent: &str, client: &ClientReport) -> fmt::Result {

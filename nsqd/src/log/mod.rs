@@ -13,6 +13,7 @@ mod recovery;
 mod storage;
 mod stored;
 mod sync;
+mod sync_times;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use self::{
     },
     storage::{Storage, StorageThread},
     sync::SyncFailed,
+    sync_times::{SYNC_BOUNDS_NS, SyncTimes},
 };
 pub(crate) use self::{
     segment::{

@@ -12,7 +12,7 @@ use std::{
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use tracing::warn;
 
-use super::{log::Log, segment::Segment};
+use super::{log::Log, segment::Segment, sync_times::SyncTimes};
 
 /// Requests that may wait. Hints beyond it are dropped; whatever must happen is kept by whoever asked.
 const REQUESTS_MAX: usize = 4096;
@@ -36,6 +36,7 @@ enum Request {
 #[derive(Debug, Clone)]
 pub struct Storage {
     tx: Sender<Request>,
+    sync_times: Arc<SyncTimes>,
 }
 
 /// The thread itself.
@@ -53,7 +54,7 @@ impl StorageThread {
     pub fn start() -> io::Result<Self> {
         let (tx, rx) = bounded(REQUESTS_MAX);
         let thread = std::thread::Builder::new().name("storage".into()).spawn(move || work(&rx))?;
-        Ok(Self { storage: Storage { tx }, thread })
+        Ok(Self { storage: Storage { tx, sync_times: Arc::default() }, thread })
     }
 
     /// A handle for those who ask.
@@ -70,6 +71,11 @@ impl StorageThread {
 }
 
 impl Storage {
+    /// How long syncs took, of whatever was synced.
+    pub fn sync_times(&self) -> &SyncTimes {
+        &self.sync_times
+    }
+
     /// Asks for the next segment of a log, to be had before it is needed.
     pub(super) fn prepare(&self, log: Weak<Log>, bytes: u32) -> bool {
         self.tx.try_send(Request::Prepare(log, bytes)).is_ok()

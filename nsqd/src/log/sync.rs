@@ -70,7 +70,8 @@ impl Log {
             let segments = self.segments.read();
             segments.iter().filter(|segment| from < segment.tail()).cloned().collect()
         };
-        let result = self.sync_names().and_then(|()| changed.iter().try_for_each(|segment| segment.sync()));
+        let sync = || self.sync_names().and_then(|()| changed.iter().try_for_each(|segment| segment.sync()));
+        let result = self.storage.sync_times().time(sync);
         match &result {
             Ok(()) => {
                 *synced = tail;

@@ -12,19 +12,34 @@ use crate::channel::Pending;
 /// Finished entries are swept out of the middle when there are so many more than unfinished ones.
 const SWEEP_SLACK: usize = 64;
 
+/// A message that was delivered, and when it was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Delivered {
+    pub(super) message: Pending,
+    pub(super) published_unix_ns: u64,
+}
+
 /// A first delivery. Deadlines are ns of the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 struct Fresh {
     id: MessageId,
     seq: u64,
+    published_unix_ns: u64,
     deadline_ns: u64,
     is_done: bool,
+}
+
+impl Fresh {
+    fn delivered(&self) -> Delivered {
+        let message = Pending { seq: self.seq, attempts: 1 };
+        Delivered { message, published_unix_ns: self.published_unix_ns }
+    }
 }
 
 /// A redelivery, or a message that was touched.
 #[derive(Debug, Clone, Copy)]
 struct Other {
-    message: Pending,
+    message: Delivered,
     deadline_ns: u64,
     /// TOUCH gets no further.
     cap_ns: u64,
@@ -52,15 +67,22 @@ impl InFlight {
 
     /// Adds a delivery made now.
     #[inline]
-    pub(super) fn add(&mut self, id: MessageId, message: Pending, now_ns: u64, limits: TouchLimits) {
+    pub(super) fn add(&mut self, id: MessageId, delivered: Delivered, now_ns: u64, limits: TouchLimits) {
+        let Delivered { message, published_unix_ns } = delivered;
         let deadline_ns = now_ns.saturating_add(limits.timeout_ns);
         let in_order = self.fresh.back().is_none_or(|last| last.id < id && last.deadline_ns <= deadline_ns);
         if message.attempts == 1 && in_order {
-            self.fresh.push_back(Fresh { id, seq: message.seq, deadline_ns, is_done: false });
+            self.fresh.push_back(Fresh {
+                id,
+                seq: message.seq,
+                published_unix_ns,
+                deadline_ns,
+                is_done: false,
+            });
             self.unfinished += 1;
         } else {
             let cap_ns = now_ns.saturating_add(limits.max_ns);
-            self.add_other(id, Other { message, deadline_ns, cap_ns });
+            self.add_other(id, Other { message: delivered, deadline_ns, cap_ns });
         }
     }
 
@@ -72,34 +94,34 @@ impl InFlight {
 
     /// Removes a message. `None` if it is not in flight here.
     #[inline]
-    pub(super) fn remove(&mut self, id: MessageId) -> Option<Pending> {
+    pub(super) fn remove(&mut self, id: MessageId) -> Option<Delivered> {
         if let Some(first) = self.fresh.front()
             && first.id == id
         {
-            let seq = first.seq;
+            let delivered = first.delivered();
             self.fresh.pop_front();
             self.unfinished -= 1;
             self.drop_done();
-            return Some(Pending { seq, attempts: 1 });
+            return Some(delivered);
         }
         self.remove_anywhere(id)
     }
 
-    fn remove_anywhere(&mut self, id: MessageId) -> Option<Pending> {
+    fn remove_anywhere(&mut self, id: MessageId) -> Option<Delivered> {
         if let Ok(at) = self.fresh.binary_search_by(|fresh| fresh.id.cmp(&id)) {
             let fresh = &mut self.fresh[at];
             if std::mem::replace(&mut fresh.is_done, true) {
                 return self.remove_other(id);
             }
-            let seq = fresh.seq;
+            let delivered = fresh.delivered();
             self.unfinished -= 1;
             self.drop_done();
-            return Some(Pending { seq, attempts: 1 });
+            return Some(delivered);
         }
         self.remove_other(id)
     }
 
-    fn remove_other(&mut self, id: MessageId) -> Option<Pending> {
+    fn remove_other(&mut self, id: MessageId) -> Option<Delivered> {
         let other = self.others.remove(&id)?;
         self.deadlines.remove(&(other.deadline_ns, id));
         Some(other.message)
@@ -121,12 +143,13 @@ impl InFlight {
             (other.message, other.cap_ns)
         } else {
             let Ok(at) = self.fresh.binary_search_by(|fresh| fresh.id.cmp(&id)) else { return false };
-            let Fresh { seq, deadline_ns, is_done, .. } = self.fresh[at];
-            if is_done {
+            let fresh = self.fresh[at];
+            if fresh.is_done {
                 return false;
             }
+            let deadline_ns = fresh.deadline_ns;
             let delivered_ns = deadline_ns.saturating_sub(limits.timeout_ns);
-            (Pending { seq, attempts: 1 }, delivered_ns.saturating_add(limits.max_ns))
+            (fresh.delivered(), delivered_ns.saturating_add(limits.max_ns))
         };
         self.remove(id);
         let deadline_ns = now_ns.saturating_add(limits.timeout_ns).min(cap_ns);
@@ -152,7 +175,7 @@ impl InFlight {
         while let Some((_, id)) =
             self.deadlines.first().filter(|(deadline_ns, _)| *deadline_ns <= now_ns).copied()
         {
-            late.extend(self.remove_other(id));
+            late.extend(self.remove_other(id).map(|delivered| delivered.message));
         }
     }
 
@@ -165,7 +188,7 @@ impl InFlight {
     pub(super) fn messages(&self) -> impl Iterator<Item = Pending> {
         let fresh = self.fresh.iter().filter(|fresh| !fresh.is_done);
         let fresh = fresh.map(|fresh| Pending { seq: fresh.seq, attempts: 1 });
-        self.others.values().map(|other| other.message).chain(fresh)
+        self.others.values().map(|other| other.message.message).chain(fresh)
     }
 }
 
@@ -194,6 +217,10 @@ mod tests {
 
     const LIMITS: TouchLimits = TouchLimits { timeout_ns: 100, max_ns: 250 };
 
+    fn delivered(seq: u64, attempts: u16) -> Delivered {
+        Delivered { message: Pending { seq, attempts }, published_unix_ns: seq }
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Deliver { attempts: u16 },
@@ -221,14 +248,14 @@ mod tests {
             for step in steps {
                 match step {
                     Step::Deliver { attempts } => {
-                        in_flight.add(MessageId::from_u64(next), Pending { seq: next, attempts }, now, LIMITS);
+                        in_flight.add(MessageId::from_u64(next), delivered(next, attempts), now, LIMITS);
                         model.insert(next, (now + 100, now + 250));
                         next += 1;
                     }
                     Step::Finish(which) => {
                         let seq = which.index(usize::try_from(next).unwrap()) as u64;
                         let found = in_flight.remove(MessageId::from_u64(seq));
-                        prop_assert_eq!(found.map(|message| message.seq), model.remove(&seq).map(|_| seq));
+                        prop_assert_eq!(found.map(|found| (found.message.seq, found.published_unix_ns)), model.remove(&seq).map(|_| (seq, seq)));
                     }
                     Step::Touch(which) => {
                         let seq = which.index(usize::try_from(next).unwrap()) as u64;
@@ -268,7 +295,7 @@ mod tests {
     fn finished_messages_are_swept_from_behind_a_stuck_one() {
         let mut in_flight = InFlight::default();
         for seq in 0..10_000 {
-            in_flight.add(MessageId::from_u64(seq), Pending { seq, attempts: 1 }, seq, LIMITS);
+            in_flight.add(MessageId::from_u64(seq), delivered(seq, 1), seq, LIMITS);
             if seq != 0 {
                 in_flight.remove(MessageId::from_u64(seq)).unwrap();
             }

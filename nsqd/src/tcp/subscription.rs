@@ -5,12 +5,13 @@ use std::sync::{Arc, atomic::Ordering};
 use protocol::{ATTEMPTS_OFFSET, MessageFailure, MessageId};
 
 use super::{
-    in_flight::{InFlight, TouchLimits},
+    in_flight::{Delivered, InFlight, TouchLimits},
     output::Output,
 };
 use crate::{
     channel::{Channel, Parcel, Pending, Taken},
     client::Client,
+    clock,
     log::Budget,
     topic::Topic,
 };
@@ -28,6 +29,8 @@ pub(super) struct Subscription {
     in_flight: InFlight,
     /// Finished, and not yet told to the channel.
     finished: Vec<u64>,
+    /// When these were published, save those that nobody has seen.
+    published_unix_ns: Vec<u64>,
     ready: u32,
     limits: TouchLimits,
     sample_rate: Option<u8>,
@@ -54,6 +57,7 @@ impl Subscription {
             epoch,
             in_flight: InFlight::default(),
             finished: Vec::new(),
+            published_unix_ns: Vec::new(),
             ready: 0,
             limits,
             sample_rate,
@@ -84,6 +88,7 @@ impl Subscription {
             self.epoch = epoch;
             self.in_flight.clear();
             self.finished.clear();
+            self.published_unix_ns.clear();
         }
     }
 
@@ -94,8 +99,9 @@ impl Subscription {
     #[inline]
     pub(super) fn finish(&mut self, id: MessageId) -> Result<(), MessageFailure> {
         match self.in_flight.remove(id) {
-            Some(message) => {
-                self.finished.push(message.seq);
+            Some(delivered) => {
+                self.finished.push(delivered.message.seq);
+                self.published_unix_ns.push(delivered.published_unix_ns);
                 Ok(())
             }
             None => Err(self.failure(id)),
@@ -117,7 +123,7 @@ impl Subscription {
         id: MessageId,
         deadline_unix_ns: Option<u64>,
     ) -> Result<(), MessageFailure> {
-        let message = self.in_flight.remove(id).ok_or_else(|| self.failure(id))?;
+        let Delivered { message, .. } = self.in_flight.remove(id).ok_or_else(|| self.failure(id))?;
         if self.channel.requeue(self.epoch, message, deadline_unix_ns) {
             self.client.requeue_count.fetch_add(1, Ordering::Relaxed);
             self.topic.note_change();
@@ -139,9 +145,12 @@ impl Subscription {
         if self.finished.is_empty() {
             return;
         }
-        let is_segment_done = self.channel.finish(self.epoch, &self.finished);
+        let now_unix_ns = clock::unix_ns();
+        let is_segment_done =
+            self.channel.finish(self.epoch, &self.finished, &self.published_unix_ns, now_unix_ns);
         self.client.finish_count.fetch_add(self.finished.len() as u64, Ordering::Relaxed);
         self.finished.clear();
+        self.published_unix_ns.clear();
         self.count_in_flight();
         self.topic.note_change();
         if is_segment_done {
@@ -185,14 +194,18 @@ impl Subscription {
     fn hand_over(&mut self, parcel: Parcel, output: &mut Output, now_ns: u64) {
         let Parcel { run, attempts } = parcel;
         for (frame, seq) in run.frames().zip(run.first()..) {
-            self.in_flight.add(frame.id(), Pending { seq, attempts }, now_ns, self.limits);
+            let delivered = Delivered {
+                message: Pending { seq, attempts },
+                published_unix_ns: frame.timestamp_ns().unsigned_abs(),
+            };
+            self.in_flight.add(frame.id(), delivered, now_ns, self.limits);
         }
         if let Some(rate) = self.sample_rate {
             for frame in run.frames() {
                 if self.is_sampled(rate) {
                     put_frame(output, frame.bytes(), attempts);
-                } else if let Some(message) = self.in_flight.remove(frame.id()) {
-                    self.finished.push(message.seq);
+                } else if let Some(unseen) = self.in_flight.remove(frame.id()) {
+                    self.finished.push(unseen.message.seq);
                 }
             }
         } else if attempts == 1 {

@@ -106,7 +106,9 @@ fn work(queue: &Queue, data_path: &Path) {
 
 fn sync_together(groups: &[(Arc<Topic>, Vec<Waiter>)], data_path: &Path) -> bool {
     let tails: Vec<u64> = groups.iter().map(|(topic, _)| topic.tail()).collect();
-    let synced = File::open(data_path).and_then(|folder| Ok(rustix::fs::syncfs(folder)?));
+    let Some((first, _)) = groups.first() else { return true };
+    let times = first.storage().sync_times();
+    let synced = File::open(data_path).and_then(|folder| Ok(times.time(|| rustix::fs::syncfs(folder))?));
     if let Err(cause) = &synced {
         error!(%cause, "cannot sync the file system; topics are synced one by one");
         return false;

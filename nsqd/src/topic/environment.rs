@@ -31,6 +31,8 @@ pub(crate) struct Environment {
     pub(crate) ephemeral_depth_max: u64,
     /// Whether channels wake consumers near by first.
     pub(crate) prefers_near: bool,
+    /// The time that latency percentiles of channels cover, if they are wanted.
+    pub(crate) latency_window_ns: Option<u64>,
     /// Which segments are checked at the start.
     pub(crate) check: Check,
     pub(crate) alarms: Arc<Alarms>,

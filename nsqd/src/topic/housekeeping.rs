@@ -140,6 +140,7 @@ impl Housekeeping {
     /// # Errors
     /// What the system says.
     pub(super) fn sync_file_system(&self) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(File::open(&self.data_path)?)?)
+        let folder = File::open(&self.data_path)?;
+        Ok(self.storage.sync_times().time(|| rustix::fs::syncfs(folder))?)
     }
 }

@@ -82,6 +82,7 @@ impl Topic {
             number: self.environment.numbers.fetch_add(1, Ordering::Relaxed),
             bound: ephemeral.then_some(self.environment.ephemeral_depth_max),
             prefers_near: self.environment.prefers_near,
+            latency_window_ns: self.environment.latency_window_ns,
         }
     }
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     alarms::AlarmKind,
     fault,
-    log::{OpenError, keep_aside},
+    log::{OpenError, SyncTimes, keep_aside},
 };
 
 /// After a topic or channel was made, the list is rewritten within this time. The folders are the truth; so many
@@ -246,6 +246,11 @@ impl Topics {
         let mut topics: Vec<_> = self.map.read().values().cloned().collect();
         topics.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         topics
+    }
+
+    /// How long syncs took.
+    pub(crate) fn sync_times(&self) -> &SyncTimes {
+        self.environment.storage.sync_times()
     }
 
     /// Gives the segments back that are kept to be written to again.

@@ -8,7 +8,7 @@ use tests::{Nsqd, ours_only};
 /// samples, names and values well formed, no sample twice.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let (mut samples, mut families) = (BTreeMap::new(), BTreeSet::new());
-    let mut current = String::new();
+    let (mut current, mut is_histogram) = (String::new(), false);
     assert!(text.ends_with('\n'), "the last line ends");
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -17,8 +17,9 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             assert!(!help.is_empty() && families.insert(name.to_owned()), "{line}");
             let kind =
                 lines.next().and_then(|line| line.strip_prefix(&format!("# TYPE {name} "))).expect("a type");
-            assert!(matches!(kind, "gauge" | "counter"), "{kind}");
+            assert!(matches!(kind, "gauge" | "counter" | "histogram"), "{kind}");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+            is_histogram = kind == "histogram";
             name.clone_into(&mut current);
             continue;
         }
@@ -27,8 +28,11 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             assert!(labels.ends_with("\"}"), "{line}");
             name
         });
+        let parts = ["_bucket", "_sum", "_count"];
+        let name =
+            parts.iter().filter(|_| is_histogram).find_map(|part| name.strip_suffix(part)).unwrap_or(name);
         assert_eq!(name, current, "samples stand behind their family: {line}");
-        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{line}");
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'2')), "{line}");
         let value: f64 = value.parse().expect("a number");
         assert!(samples.insert(series.to_owned(), value).is_none(), "twice: {line}");
     }

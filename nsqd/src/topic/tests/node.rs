@@ -52,6 +52,7 @@ impl Node {
             sync_every: u64::MAX,
             ephemeral_depth_max: settings.ephemeral_depth_max as u64,
             prefers_near: false,
+            latency_window_ns: None,
             names: tokio::sync::watch::Sender::new(0),
             asks_elsewhere: false.into(),
             limits: Limits::default(),

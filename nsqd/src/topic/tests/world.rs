@@ -207,7 +207,7 @@ impl<'a> World<'a> {
         let finished: Vec<Held> = places.iter().map(|place| consumer.held[*place]).collect();
         consumer.held.retain(|held| !finished.iter().any(|other| other.number == held.number));
         let seqs: Vec<u64> = finished.iter().map(|held| held.pending.seq).collect();
-        let may_release = consumer.channel.finish(consumer.epoch, &seqs);
+        let may_release = consumer.channel.finish(consumer.epoch, &seqs, &[], 0);
         if !consumer.is_stale {
             let channel = channel_of(&mut self.models, consumer);
             for held in &finished {
@@ -355,7 +355,7 @@ impl<'a> World<'a> {
             assert_eq!(taken, Taken::Gone);
             if let Some(Held { pending, .. }) = held.first() {
                 assert!(!channel.requeue(epoch, *pending, None));
-                assert!(!channel.finish(epoch, &[pending.seq]));
+                assert!(!channel.finish(epoch, &[pending.seq], &[], 0));
             }
             channel.leave(&client, epoch, held.iter().map(|held| held.pending));
             if channel.name().is_ephemeral() {
