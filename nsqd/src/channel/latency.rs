@@ -115,8 +115,10 @@ impl Sketch {
 
     fn record(&mut self, ns: u64) {
         let histogram = self.histogram.get_or_insert_with(Self::empty);
-        // It grows as far as a latency of centuries needs.
-        histogram.saturating_record(ns);
+        // It grows as far as is needed; there is no latency beyond what it can grow to.
+        if histogram.record(ns).is_err() {
+            histogram.saturating_record(ns);
+        }
         self.max_ns = self.max_ns.max(ns);
     }
 
