@@ -4,7 +4,7 @@ use std::{
     fs::File,
     path::Path,
     process::ExitCode,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -85,8 +85,8 @@ impl Daemon {
         nsq1::import(&options.data_path, segment_bytes_max(options), options.max_msg_size)
             .map_err(instantiate)?;
         let storage = StorageThread::start().map_err(|error| instantiate(error.to_string()))?;
-        let commits = options.sync_before_ok.then(|| Commits::start(options.data_path.clone()));
-        let commits = commits.transpose().map_err(|error| instantiate(error.to_string()))?;
+        let commits =
+            Commits::start(options.data_path.clone()).map_err(|error| instantiate(error.to_string()))?;
         let timers = Arc::new(Timers::default());
         let handle = storage.handle();
         let alarms = Alarms::open(&options.data_path).map_err(|error| instantiate(error.to_string()))?;
@@ -191,7 +191,7 @@ fn environment(
     storage: Storage,
     timers: &Arc<Timers>,
     alarms: &Arc<Alarms>,
-    commits: Option<Commits>,
+    commits: Commits,
     was_clean: bool,
 ) -> Arc<Environment> {
     let data_path = options.data_path.clone();
@@ -217,7 +217,9 @@ fn environment(
         asks_elsewhere: (!options.lookupd_tcp_addresses.is_empty()).into(),
         check: check(options.verify_data, was_clean),
         alarms: Arc::clone(alarms),
-        commits,
+        commits: Some(commits),
+        sync_before_ok: options.sync_before_ok,
+        topics: OnceLock::new(),
         numbers: AtomicU64::new(0),
     })
 }

@@ -12,7 +12,7 @@ use crate::{
     clock, heap,
     nsqd::Nsqd,
     reports::unhurried,
-    topic::TopicSnapshot,
+    topic::{QueuePolicy, Topic, TopicPolicy, TopicSnapshot},
 };
 
 /// What is asked for.
@@ -47,6 +47,7 @@ pub(crate) struct TopicReport {
     pub(crate) backend_depth: u64,
     pub(crate) channels: Vec<ChannelReport>,
     pub(crate) latency: LatencyReport,
+    pub(crate) policy: TopicPolicy,
 }
 
 #[derive(Debug)]
@@ -56,6 +57,8 @@ pub(crate) struct ChannelReport {
     pub(crate) backend_depth: u64,
     pub(crate) clients: Vec<ClientReport>,
     pub(crate) latency: LatencyReport,
+    /// Its own, without the topic's.
+    pub(crate) policy: QueuePolicy,
 }
 
 /// Percentiles of the time from publishing to FIN.
@@ -172,13 +175,14 @@ impl Report {
                 .iter()
                 .filter(|present| channel.as_ref().is_none_or(|name| present.name().as_str() == name));
             let channels = channels
-                .map(|channel| ChannelReport::of(channel, now, memory_max, with_clients, percentiles));
+                .map(|channel| ChannelReport::of(topic, channel, now, memory_max, with_clients, percentiles));
             let channels: Vec<_> = channels.collect();
             let is_wanted = channel.is_none() || !channels.is_empty();
             let name = topic.name().to_string();
             let backend_depth = counts.depth.saturating_sub(memory_max);
             let latency = LatencyReport::of_topic(&channels, percentiles);
-            is_wanted.then_some(TopicReport { name, counts, backend_depth, channels, latency })
+            let policy = topic.policy();
+            is_wanted.then_some(TopicReport { name, counts, backend_depth, channels, latency, policy })
         });
         let producers = if with_clients { producers(nsqd, topic.as_deref()) } else { Vec::new() };
         Self {
@@ -210,6 +214,7 @@ fn producers(nsqd: &Nsqd, topic: Option<&str>) -> Vec<ClientReport> {
 
 impl ChannelReport {
     fn of(
+        topic: &Topic,
         channel: &Channel,
         now_unix_ns: u64,
         memory_max: u64,
@@ -226,7 +231,8 @@ impl ChannelReport {
         };
         let backend_depth = counts.counts.depth.saturating_sub(memory_max);
         let latency = LatencyReport::of(counts.latencies.as_ref(), percentiles);
-        Self { name: channel.name().to_string(), counts, backend_depth, clients, latency }
+        let policy = topic.channel_policy(channel.name());
+        Self { name: channel.name().to_string(), counts, backend_depth, clients, latency, policy }
     }
 }
 

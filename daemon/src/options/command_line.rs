@@ -136,8 +136,14 @@ pub(super) fn parse_floats(text: &str) -> Option<Vec<f64>> {
     text.split(',').map(|part| part.trim().parse().ok().filter(|number: &f64| number.is_finite())).collect()
 }
 
+/// The time that a comparison takes grows with the length of both names.
+const NAME_BYTES_MAX: usize = 100;
+
 /// The name that a mistyped one was probably meant to be. An underscore counts as a dash.
-pub(super) fn nearest_name<'a>(names: impl Iterator<Item = &'a str>, given: &str) -> Option<&'a str> {
+pub fn nearest_name<'a>(names: impl Iterator<Item = &'a str>, given: &str) -> Option<&'a str> {
+    if NAME_BYTES_MAX < given.len() {
+        return None;
+    }
     let plain = |name: &str| name.replace('_', "-").to_ascii_lowercase();
     let given = plain(given);
     let distance = |name: &str| strsim::damerau_levenshtein(&plain(name), &given);
@@ -146,13 +152,7 @@ pub(super) fn nearest_name<'a>(names: impl Iterator<Item = &'a str>, given: &str
     (distance * 3 <= name.len()).then_some(name)
 }
 
-/// The time that a comparison takes grows with the length of both names.
-const NAME_BYTES_MAX: usize = 100;
-
 fn nearest(flags: &[&Flag], given: &str) -> Option<&'static str> {
-    if NAME_BYTES_MAX < given.len() {
-        return None;
-    }
     nearest_name(flags.iter().map(|flag| flag.name()), given)
 }
 

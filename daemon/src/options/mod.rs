@@ -24,7 +24,7 @@ mod table;
 mod usage;
 
 pub use choice::{Choice, LEVEL};
-pub use command_line::UsageError;
+pub use command_line::{UsageError, nearest_name};
 pub use file::FileError;
 pub use program::{Loaded, Program};
 pub use reader::{Reader, Refused};

@@ -14,11 +14,13 @@ use protocol::{ChannelName, MessageId};
 
 use super::{
     fan_out::FanOut,
-    latency::{Finished, Latency, Sketch},
-    state::{Counts, Parcel, Pending, State},
+    latency::Latency,
+    snapshot::Delivered,
+    state::{Parcel, Pending, State},
 };
 use crate::{
     client::Client,
+    clock,
     log::{Budget, Log, Segment},
     timers::Timers,
 };
@@ -43,25 +45,6 @@ pub(crate) enum JoinError {
     Exiting,
     /// It has as many consumers as are allowed.
     Full,
-}
-
-/// Deliveries to consumers anywhere, in the region, and in the zone of this nsqd.
-pub(crate) type Delivered = [u64; 3];
-
-/// What statistics show of a channel.
-#[derive(Debug, Clone)]
-pub(crate) struct Snapshot {
-    pub(crate) counts: Counts,
-    pub(crate) message_count: u64,
-    pub(crate) requeue_count: u64,
-    pub(crate) timeout_count: u64,
-    /// By [`Locality`](crate::client::Locality).
-    pub(crate) delivered: Delivered,
-    pub(crate) paused: bool,
-    pub(crate) clients: Vec<Arc<Client>>,
-    /// The latencies of the last minutes, where percentiles are wanted.
-    pub(crate) latencies: Option<Sketch>,
-    pub(crate) finished: Finished,
 }
 
 /// What a channel is made of.
@@ -91,6 +74,8 @@ pub(crate) struct Channel {
     pub(super) line: AtomicUsize,
     /// Copy of the epoch, to be read without the lock.
     pub(super) epoch: AtomicU32,
+    /// Copy of the number of dead messages.
+    pub(super) dead: AtomicUsize,
     /// Held while the checkpoint is written. Locked before `inner`, if both are.
     pub(super) saving: Mutex<()>,
     pub(super) inner: Mutex<Inner>,
@@ -161,6 +146,7 @@ impl Channel {
             setup,
             line: AtomicUsize::new(0),
             epoch: AtomicU32::new(0),
+            dead: AtomicUsize::new(0),
             saving: Mutex::default(),
             inner: Mutex::new(inner),
         })
@@ -206,6 +192,7 @@ impl Channel {
                 inner.state.requeue(message, None);
             }
             inner.changed = true;
+            self.note_dead(&inner);
         }
         let left = inner.consumers.len();
         if left == 0 && self.setup.name.is_ephemeral() {
@@ -280,7 +267,7 @@ impl Channel {
 
     /// Has a segment brought into memory. `false` if it is there now.
     #[cold]
-    fn ask_for(&self, inner: &mut Inner, segment: &Arc<Segment>) -> bool {
+    pub(super) fn ask_for(&self, inner: &mut Inner, segment: &Arc<Segment>) -> bool {
         if inner.is_loading {
             return true;
         }
@@ -289,6 +276,7 @@ impl Channel {
             if let Some(channel) = me.upgrade() {
                 let mut inner = channel.inner.lock();
                 inner.is_loading = false;
+                channel.enforce_locked(&mut inner, clock::unix_ns());
                 channel.wake_line(inner);
             }
         };
@@ -297,7 +285,7 @@ impl Channel {
         inner.is_loading || self.setup.log.load_now(segment).is_err()
     }
 
-    fn arm(&self, inner: &mut Inner) {
+    pub(super) fn arm(&self, inner: &mut Inner) {
         if let Some(due) = inner.state.next_due()
             && inner.armed.is_none_or(|armed| due < armed)
         {
@@ -311,6 +299,7 @@ impl Channel {
         let mut inner = self.inner.lock();
         inner.armed = None;
         inner.state.promote(now_unix_ns);
+        self.enforce_locked(&mut inner, now_unix_ns);
         self.arm(&mut inner);
         self.wake_line(inner);
     }
@@ -351,6 +340,7 @@ impl Channel {
         inner.state.requeue(message, deadline_unix_ns);
         inner.requeue_count += 1;
         inner.changed = true;
+        self.note_dead(&inner);
         self.arm(&mut inner);
         self.wake_line(inner);
         true
@@ -367,6 +357,7 @@ impl Channel {
         }
         inner.timeout_count += messages.len() as u64;
         inner.changed = true;
+        self.note_dead(&inner);
         self.wake_line(inner);
     }
 
@@ -476,22 +467,5 @@ impl Channel {
     /// Whether any message of `from..to` may still be delivered.
     pub(crate) fn needs(&self, from: u64, to: u64) -> bool {
         self.inner.lock().state.needs(from, to)
-    }
-
-    pub(crate) fn snapshot(&self, now_unix_ns: u64) -> Snapshot {
-        let mut inner = self.inner.lock();
-        let fan_out = self.fan_out();
-        inner.state.settle(fan_out);
-        Snapshot {
-            counts: inner.state.counts(&self.setup.log, fan_out, now_unix_ns),
-            message_count: fan_out.saturating_sub(inner.counted_from),
-            requeue_count: inner.requeue_count,
-            timeout_count: inner.timeout_count,
-            delivered: inner.delivered,
-            paused: inner.paused,
-            clients: inner.consumers.clone(),
-            latencies: inner.latency.sketch(now_unix_ns),
-            finished: inner.latency.finished().clone(),
-        }
     }
 }

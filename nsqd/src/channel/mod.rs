@@ -3,11 +3,14 @@
 #[expect(clippy::module_inception, reason = "the noun of this folder")]
 mod channel;
 mod checkpoint;
+mod discard;
 mod fan_out;
 mod latency;
 mod line;
+mod rules;
 mod saving;
 mod skips;
+mod snapshot;
 mod state;
 mod window;
 
@@ -17,9 +20,11 @@ mod restore_tests;
 mod state_tests;
 
 pub(crate) use self::{
-    channel::{Channel, JoinError, Setup, Snapshot, Taken},
+    channel::{Channel, JoinError, Setup, Taken},
     checkpoint::{Checkpoint, write_atomically},
     fan_out::FanOut,
     latency::{BOUNDS_NS, Sketch},
+    rules::{Dead, Rules},
+    snapshot::Snapshot,
     state::{Deferred, Parcel, Pending},
 };

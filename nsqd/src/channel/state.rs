@@ -6,7 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{skips::Skips, window::Window};
+use super::{
+    rules::{Losses, Rules},
+    skips::Skips,
+    window::Window,
+};
 use crate::log::{Budget, Log, Next, Run, Segment};
 
 /// After so many messages of a backlog the pages ahead are asked for again.
@@ -50,20 +54,26 @@ pub(crate) struct Counts {
 /// The queueing of one channel.
 #[derive(Debug)]
 pub(crate) struct State {
-    // Invariant: window.low_water() <= cursor. Each seq below the cursor is acknowledged, requeued, deferred or
-    // in flight, and only one of these.
-    window: Window,
-    cursor: u64,
-    requeued: VecDeque<Pending>,
-    deferred: BinaryHeap<Reverse<Deferred>>,
-    in_flight: u64,
-    skips: Skips,
+    // Invariant: window.low_water() <= cursor. Each seq below the cursor is acknowledged, requeued, deferred, dead
+    // or in flight, and only one of these.
+    pub(super) window: Window,
+    pub(super) cursor: u64,
+    pub(super) requeued: VecDeque<Pending>,
+    pub(super) deferred: BinaryHeap<Reverse<Deferred>>,
+    pub(super) in_flight: u64,
+    pub(super) skips: Skips,
     /// Whether a requeued message goes first the next time.
     requeued_first: bool,
-    current: Option<Arc<Segment>>,
+    pub(super) current: Option<Arc<Segment>>,
     warmed: u64,
     /// What the last take found to be not in memory.
-    unloaded: Option<Arc<Segment>>,
+    pub(super) unloaded: Option<Arc<Segment>>,
+    pub(super) rules: Rules,
+    /// Delivered too often; they wait to go elsewhere.
+    pub(super) dead: VecDeque<Pending>,
+    pub(super) losses: Losses,
+    /// When the next message that waits is too old.
+    pub(super) expires_unix_ns: Option<u64>,
 }
 
 impl State {
@@ -93,6 +103,10 @@ impl State {
             current: None,
             warmed: 0,
             unloaded: None,
+            rules: Rules::default(),
+            dead: VecDeque::new(),
+            losses: Losses::default(),
+            expires_unix_ns: None,
         };
         let mut listed: Vec<u64> = requeued
             .iter()
@@ -114,10 +128,10 @@ impl State {
     }
 
     /// Debug builds verify the invariants that can be told from the counts.
-    fn check(&self) {
+    pub(super) fn check(&self) {
         debug_assert!(self.window.low_water() <= self.cursor);
         debug_assert!(
-            self.in_flight + (self.requeued.len() + self.deferred.len()) as u64
+            self.in_flight + (self.requeued.len() + self.deferred.len() + self.dead.len()) as u64
                 <= self.cursor - self.window.low_water(),
             "a message is in two places"
         );
@@ -131,8 +145,9 @@ impl State {
         &self.window
     }
 
-    pub(crate) fn requeued(&self) -> impl ExactSizeIterator<Item = Pending> {
-        self.requeued.iter().copied()
+    /// What was delivered before and waits, dead or not.
+    pub(crate) fn requeued(&self) -> impl Iterator<Item = Pending> {
+        self.requeued.iter().chain(&self.dead).copied()
     }
 
     pub(crate) fn deferred(&self) -> impl ExactSizeIterator<Item = Deferred> {
@@ -149,15 +164,19 @@ impl State {
         self.requeued.len() as u64 + fan_out.saturating_sub(self.cursor)
     }
 
-    /// When the next deferred message is due.
+    /// When the next deferred message is due, or one that waits is too old.
     pub(crate) fn next_due(&self) -> Option<u64> {
+        self.next_deferred().into_iter().chain(self.expires_unix_ns).min()
+    }
+
+    fn next_deferred(&self) -> Option<u64> {
         self.deferred.peek().map(|deferred| deferred.0.deadline_unix_ns)
     }
 
     /// Requeues the deferred messages that are due, and returns how many.
     pub(crate) fn promote(&mut self, now_unix_ns: u64) -> usize {
         let before = self.requeued.len();
-        while self.next_due().is_some_and(|due| due <= now_unix_ns) {
+        while self.next_deferred().is_some_and(|due| due <= now_unix_ns) {
             let Some(Reverse(Deferred { seq, attempts, .. })) = self.deferred.pop() else { break };
             self.requeued.push_back(Pending { seq, attempts });
         }
@@ -180,6 +199,9 @@ impl State {
         now_unix_ns: u64,
         parcels: &mut Vec<Parcel>,
     ) -> u32 {
+        if self.rules.discards() {
+            self.discard(log, fan_out, now_unix_ns);
+        }
         self.settle(fan_out);
         self.promote(now_unix_ns);
         let mut left = budget;
@@ -190,7 +212,7 @@ impl State {
             let half = left.messages.div_ceil(2);
             let mut share = Budget { messages: half, ..left };
             if requeued_first {
-                self.take_requeued(log, &mut share, parcels);
+                self.take_requeued(log, now_unix_ns, &mut share, parcels);
             } else {
                 self.take_fresh(log, fan_out, now_unix_ns, &mut share, parcels);
             }
@@ -198,9 +220,9 @@ impl State {
         }
         if requeued_first {
             self.take_fresh(log, fan_out, now_unix_ns, &mut left, parcels);
-            self.take_requeued(log, &mut left, parcels);
+            self.take_requeued(log, now_unix_ns, &mut left, parcels);
         } else {
-            self.take_requeued(log, &mut left, parcels);
+            self.take_requeued(log, now_unix_ns, &mut left, parcels);
             self.take_fresh(log, fan_out, now_unix_ns, &mut left, parcels);
         }
         let taken = budget.messages - left.messages;
@@ -209,11 +231,16 @@ impl State {
         taken
     }
 
-    fn take_requeued(&mut self, log: &Log, left: &mut Budget, parcels: &mut Vec<Parcel>) {
+    fn take_requeued(&mut self, log: &Log, now_unix_ns: u64, left: &mut Budget, parcels: &mut Vec<Parcel>) {
         while left.messages != 0 && left.bytes != 0 {
             let Some(Pending { seq, attempts }) = self.requeued.pop_front() else { return };
             let run = match single(log, seq) {
-                Single::Run(run) => run,
+                Single::Run { since_unix_ns, .. } if self.is_expired(since_unix_ns, now_unix_ns) => {
+                    self.losses.expired += 1;
+                    self.window.acknowledge(seq);
+                    continue;
+                }
+                Single::Run { run, .. } => run,
                 Single::Gone => {
                     // Damaged, or its segment is gone: there is nothing to deliver.
                     self.window.acknowledge(seq);
@@ -279,7 +306,7 @@ impl State {
     }
 
     /// The segment under the cursor; `None` if the cursor had to move for it.
-    fn segment_at_cursor(&mut self, log: &Log, limit: u64) -> Option<Arc<Segment>> {
+    pub(super) fn segment_at_cursor(&mut self, log: &Log, limit: u64) -> Option<Arc<Segment>> {
         let inside = |segment: &Arc<Segment>| segment.base() <= self.cursor && self.cursor < segment.tail();
         if !self.current.as_ref().is_some_and(inside) {
             self.current = log.segment_at(self.cursor);
@@ -306,7 +333,7 @@ impl State {
     }
 
     /// Moves the cursor over messages that are not delivered.
-    fn pass(&mut self, to: u64) {
+    pub(super) fn pass(&mut self, to: u64) {
         self.window.acknowledge_range(self.cursor, to);
         self.cursor = self.cursor.max(to);
     }
@@ -326,11 +353,11 @@ impl State {
     pub(crate) fn requeue(&mut self, message: Pending, deadline_unix_ns: Option<u64>) {
         self.in_flight -= 1;
         match deadline_unix_ns {
-            None => self.requeued.push_back(message),
-            Some(deadline_unix_ns) => {
+            Some(deadline_unix_ns) if self.rules.attempts_max.is_none_or(|max| message.attempts < max) => {
                 let Pending { seq, attempts } = message;
                 self.deferred.push(Reverse(Deferred { deadline_unix_ns, seq, attempts }));
             }
+            _ => self.put_back(message),
         }
         self.check();
     }
@@ -346,6 +373,7 @@ impl State {
         self.window = Window::new(to);
         self.cursor = to;
         self.requeued = VecDeque::new();
+        self.dead = VecDeque::new();
         self.deferred = BinaryHeap::new();
         self.in_flight = 0;
         self.current = None;
@@ -357,7 +385,7 @@ impl State {
     pub(crate) fn is_in_flight(&self, seq: u64) -> bool {
         seq < self.cursor
             && !self.window.is_acknowledged(seq)
-            && !self.requeued.iter().any(|pending| pending.seq == seq)
+            && !self.requeued().any(|pending| pending.seq == seq)
             && !self.deferred.iter().any(|deferred| deferred.0.seq == seq)
     }
 
@@ -409,7 +437,9 @@ impl State {
         let due =
             self.deferred.iter().filter(|deferred| deferred.0.deadline_unix_ns <= now_unix_ns).count() as u64;
         Counts {
-            depth: ahead.saturating_sub(deferred_ahead + dropped) + self.requeued.len() as u64 + due,
+            depth: ahead.saturating_sub(deferred_ahead + dropped)
+                + (self.requeued.len() + self.dead.len()) as u64
+                + due,
             deferred: self.deferred.len() as u64 - due + deferred_ahead,
             in_flight: self.in_flight,
         }
@@ -422,25 +452,33 @@ fn spend(left: &mut Budget, run: &Run) {
 }
 
 /// One message by itself.
-enum Single {
-    Run(Run),
+pub(super) enum Single {
+    Run {
+        run: Run,
+        /// When it was published, or, if it was deferred, due.
+        since_unix_ns: u64,
+    },
     Gone,
     NotLoaded(Arc<Segment>),
 }
 
-fn single(log: &Log, seq: u64) -> Single {
+pub(super) fn single(log: &Log, seq: u64) -> Single {
     let Some(segment) = log.segment_at(seq).filter(|segment| segment.base() <= seq) else {
         return Single::Gone;
     };
     match next(log, &segment, seq, Budget { messages: 1, bytes: u32::MAX }) {
-        Next::Run(run) | Next::Deferred { run, .. } => Single::Run(run),
+        Next::Run(run) => {
+            let published = run.frames().next().map_or(0, |frame| frame.timestamp_ns().unsigned_abs());
+            Single::Run { run, since_unix_ns: published }
+        }
+        Next::Deferred { deadline_unix_ns, run } => Single::Run { run, since_unix_ns: deadline_unix_ns },
         Next::Damaged(_) | Next::Gone(_) | Next::End => Single::Gone,
         Next::NotLoaded => Single::NotLoaded(segment),
     }
 }
 
 /// What follows at `seq`. A small segment is brought into memory at once, which costs less than to ask for it.
-fn next(log: &Log, segment: &Arc<Segment>, seq: u64, budget: Budget) -> Next {
+pub(super) fn next(log: &Log, segment: &Arc<Segment>, seq: u64, budget: Budget) -> Next {
     match segment.next(seq, budget) {
         Next::NotLoaded if segment.capacity() <= LOAD_AT_ONCE_BYTES && log.load_now(segment).is_ok() => {
             segment.next(seq, budget)

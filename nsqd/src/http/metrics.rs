@@ -156,7 +156,7 @@ fn storage(text: &mut Exposition, nsqd: &Nsqd) {
 /// Name, kind, help, and the figure itself.
 type Figure<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
-const TOPIC_FIGURES: [Figure<Topic>; 9] = [
+const TOPIC_FIGURES: [Figure<Topic>; 10] = [
     ("nsqd_topic_depth", "gauge", "Messages that wait in the topic itself.", |topic| topic.counts.depth),
     ("nsqd_topic_messages_total", "counter", "Messages published since the start.", |topic| {
         topic.counts.message_count
@@ -164,6 +164,12 @@ const TOPIC_FIGURES: [Figure<Topic>; 9] = [
     ("nsqd_topic_message_bytes_total", "counter", "Bytes of their bodies.", |topic| {
         topic.counts.message_bytes
     }),
+    (
+        "nsqd_topic_refused_messages_total",
+        "counter",
+        "Messages that were refused since the start, since a queue held as many as its policy allows.",
+        |topic| topic.counts.refused,
+    ),
     ("nsqd_topic_paused", "gauge", "Whether the topic is paused.", |topic| topic.counts.paused.into()),
     ("nsqd_topic_producers", "gauge", "TCP connections that have published to it.", |topic| topic.producers),
     ("nsqd_topic_ephemeral_channels", "gauge", "Its ephemeral channels.", |topic| topic.ephemeral_channels),
@@ -174,7 +180,7 @@ const TOPIC_FIGURES: [Figure<Topic>; 9] = [
     }),
 ];
 
-const CHANNEL_FIGURES: [Figure<Snapshot>; 9] = [
+const CHANNEL_FIGURES: [Figure<Snapshot>; 12] = [
     ("nsqd_channel_depth", "gauge", "Messages that wait for a consumer.", |channel| channel.counts.depth),
     ("nsqd_channel_in_flight", "gauge", "Messages with consumers.", |channel| channel.counts.in_flight),
     ("nsqd_channel_deferred", "gauge", "Messages that wait for their time.", |channel| {
@@ -192,6 +198,21 @@ const CHANNEL_FIGURES: [Figure<Snapshot>; 9] = [
     ("nsqd_channel_timed_out_total", "counter", "Deliveries that timed out since the start.", |channel| {
         channel.timeout_count
     }),
+    ("nsqd_channel_expired_total", "counter", "Messages dropped since the start for their age.", |channel| {
+        channel.losses.expired
+    }),
+    (
+        "nsqd_channel_dropped_total",
+        "counter",
+        "Oldest messages dropped since the start, since newer ones came to a full channel.",
+        |channel| channel.losses.dropped,
+    ),
+    (
+        "nsqd_channel_dead_lettered_total",
+        "counter",
+        "Messages moved to the dead-letter topic since the start.",
+        |channel| channel.losses.dead_lettered,
+    ),
     ("nsqd_channel_paused", "gauge", "Whether the channel is paused.", |channel| channel.paused.into()),
     ("nsqd_channel_consumers", "gauge", "Connections that are subscribed.", |channel| {
         channel.clients.len() as u64

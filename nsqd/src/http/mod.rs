@@ -9,6 +9,7 @@ mod health;
 mod lingering;
 mod metrics;
 mod parameters;
+mod policies;
 mod publish;
 mod respond;
 mod route;

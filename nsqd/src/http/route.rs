@@ -17,7 +17,7 @@ use super::{
     debug::{self, Debug},
     health, metrics,
     parameters::{Parameters, unescape_path},
-    publish,
+    policies, publish,
     respond::{self, Refusal, Response},
     stats,
 };
@@ -41,9 +41,11 @@ pub(super) enum Route<'a> {
     /// Of an option, by its key.
     Config(&'a str),
     Debug(Debug),
+    TopicPolicy,
+    ChannelPolicy,
 }
 
-const ROUTES: [(&str, Route<'static>); 30] = [
+const ROUTES: [(&str, Route<'static>); 32] = [
     ("/ping", Route::Ping),
     ("/info", Route::Info),
     ("/pub", Route::Pub),
@@ -65,6 +67,8 @@ const ROUTES: [(&str, Route<'static>); 30] = [
     ("/channel/pause", Route::Channel(ChannelAction::Pause)),
     ("/channel/unpause", Route::Channel(ChannelAction::Unpause)),
     ("/channel/seek", Route::Channel(ChannelAction::Seek)),
+    ("/topic/config", Route::TopicPolicy),
+    ("/channel/config", Route::ChannelPolicy),
     ("/debug/pprof/", Route::Debug(Debug::Index)),
     ("/debug/pprof/cmdline", Route::Debug(Debug::CommandLine)),
     ("/debug/pprof/profile", Route::Debug(Debug::Profile)),
@@ -80,6 +84,7 @@ const ROUTES: [(&str, Route<'static>); 30] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Methods {
     Get,
+    GetPost,
     GetPut,
     Post,
     Put,
@@ -90,6 +95,7 @@ impl Methods {
         let is_get = matches!(*method, Method::GET | Method::HEAD);
         match self {
             Self::Get => is_get,
+            Self::GetPost => is_get || *method == Method::POST,
             Self::GetPut => is_get || *method == Method::PUT,
             Self::Post => *method == Method::POST,
             Self::Put => *method == Method::PUT,
@@ -99,6 +105,7 @@ impl Methods {
     fn allow(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Get => "GET, OPTIONS",
+            Self::GetPost => "GET, OPTIONS, POST",
             Self::GetPut => "GET, OPTIONS, PUT",
             Self::Post => "OPTIONS, POST",
             Self::Put => "OPTIONS, PUT",
@@ -117,6 +124,7 @@ impl<'a> Route<'a> {
     fn methods(self) -> Methods {
         match self {
             Self::Config(_) => Methods::GetPut,
+            Self::TopicPolicy | Self::ChannelPolicy => Methods::GetPost,
             Self::Debug(Debug::SetBlockRate) => Methods::Put,
             Self::Ping
             | Self::Info
@@ -173,15 +181,15 @@ pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>, stop: &
         response.headers_mut().insert(ALLOW, route.methods().allow());
         return Answer { response, is_logged: true };
     }
-    let is_put = head.method == Method::PUT;
-    let result = act(nsqd, route, is_put, query, body, stop).await;
+    let is_change = !matches!(head.method, Method::GET | Method::HEAD);
+    let result = act(nsqd, route, is_change, query, body, stop).await;
     Answer { response: result.unwrap_or_else(Refusal::into_response), is_logged: route.is_logged() }
 }
 
 async fn act(
     nsqd: &Arc<Nsqd>,
     route: Route<'_>,
-    is_put: bool,
+    is_change: bool,
     query: &str,
     body: Incoming,
     stop: &CancellationToken,
@@ -202,8 +210,10 @@ async fn act(
             report(nsqd, move |nsqd| metrics::metrics(nsqd, &parameters)).await
         }
         Route::Alarms => Ok(health::alarms(nsqd)),
-        Route::Config(key) if is_put => config::put(nsqd, key, body).await,
+        Route::Config(key) if is_change => config::put(nsqd, key, body).await,
         Route::Config(key) => config::get(nsqd, key),
+        Route::TopicPolicy => policies::of_topic(nsqd, query, is_change.then_some(body)).await,
+        Route::ChannelPolicy => policies::of_channel(nsqd, query, is_change.then_some(body)).await,
         Route::Debug(what) => debug::answer(nsqd, what, query, body, stop).await,
         Route::ClearAlarms | Route::Topic(_) | Route::Channel(_) => {
             publish::ignore(body).await?;

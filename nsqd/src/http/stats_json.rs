@@ -2,8 +2,11 @@
 
 use serde::Serialize;
 
-use crate::alarms::Alarm;
 use crate::statistics::{ChannelReport, ClientReport, LatencyReport, Memory, Report, TopicReport};
+use crate::{
+    alarms::Alarm,
+    topic::{QueuePolicy, TopicPolicy},
+};
 
 /// The document.
 #[derive(Serialize)]
@@ -31,6 +34,11 @@ struct Topic<'a> {
     message_bytes: u64,
     paused: bool,
     e2e_processing_latency: &'a LatencyReport,
+    /// From here on, not in NSQ's document, and only there when there is something to say.
+    #[serde(skip_serializing_if = "is_zero")]
+    refused_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<&'a TopicPolicy>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +62,15 @@ struct Channel<'a> {
     clients: Option<&'a [ClientReport]>,
     paused: bool,
     e2e_processing_latency: &'a LatencyReport,
+    /// From here on, not in NSQ's document, and only there when there is something to say.
+    #[serde(skip_serializing_if = "is_zero")]
+    expired_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    dropped_count: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    dead_letter_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<&'a QueuePolicy>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -83,6 +100,8 @@ fn topic<'a>(topic: &'a TopicReport, report: &Report) -> Topic<'a> {
         message_bytes: topic.counts.message_bytes,
         paused: topic.counts.paused,
         e2e_processing_latency: &topic.latency,
+        refused_count: topic.counts.refused,
+        config: Some(&topic.policy).filter(|policy| !policy.is_empty()),
     }
 }
 
@@ -105,5 +124,9 @@ fn channel<'a>(channel: &'a ChannelReport, report: &Report) -> Channel<'a> {
         clients: report.with_clients.then_some(&channel.clients),
         paused: counts.paused,
         e2e_processing_latency: &channel.latency,
+        expired_count: counts.losses.expired,
+        dropped_count: counts.losses.dropped,
+        dead_letter_count: counts.losses.dead_lettered,
+        config: Some(&channel.policy).filter(|policy| !policy.is_empty()),
     }
 }

@@ -50,7 +50,7 @@ impl Log {
             if !matches!(appender.next, Next::Asked) {
                 return;
             }
-            let limit = self.limits.topic_bytes_max;
+            let limit = self.limits().topic_bytes_max;
             if limit != 0 && limit < self.bytes(&appender) + u64::from(bytes) {
                 appender.next = Next::None;
                 return;
@@ -90,7 +90,7 @@ impl Log {
         let needed = u32::try_from(needed).expect("checked above");
         let blank = match self.blank(appender, needed) {
             Ok(Some(blank)) => blank,
-            Ok(None) => return Err(AppendError::TopicFull { limit: self.limits.topic_bytes_max }),
+            Ok(None) => return Err(AppendError::TopicFull { limit: self.limits().topic_bytes_max }),
             Err(cause) => {
                 let place = match &self.place {
                     Place::Folder(path) => path.display().to_string(),
@@ -152,7 +152,7 @@ impl Log {
 
     /// Bytes that the topic may still take on the disk, given that `needed` are. What is kept to be written to goes first.
     fn room(&self, appender: &mut Appender, needed: u32) -> u32 {
-        let limit = self.limits.topic_bytes_max;
+        let limit = self.limits().topic_bytes_max;
         if limit == 0 || self.place == Place::Memory {
             return u32::MAX;
         }
@@ -191,9 +191,9 @@ impl Log {
         let live: u64 = self.segments.read().iter().map(|segment| u64::from(segment.capacity())).sum();
         let busy = appender.appended_bytes.min(u64::from(STEADY_SEGMENT_BYTES));
         let mut wanted = (live / 2).max(busy).min(u64::from(SEGMENT_BYTES_MAX));
-        if self.limits.topic_bytes_max != 0 {
+        if self.limits().topic_bytes_max != 0 {
             // A bounded log gives room back in pieces that matter.
-            wanted = wanted.min(self.limits.topic_bytes_max / 8);
+            wanted = wanted.min(self.limits().topic_bytes_max / 8);
         }
         let wanted = u32::try_from(wanted).expect("the line above").next_power_of_two();
         round_up(wanted.max(FIRST_SEGMENT_BYTES).min(self.segment_bytes_max).max(needed))
@@ -202,7 +202,7 @@ impl Log {
     /// A new file, or memory.
     pub(super) fn create(&self, path: Option<&Path>, bytes: u32) -> io::Result<Blank> {
         let Some(path) = path else { return Blank::anonymous(bytes) };
-        self.limits.check_free(path, bytes)?;
+        self.limits().check_free(path, bytes)?;
         let blank = Blank::create(path, bytes)?;
         self.syncs.note_new_file();
         Ok(blank)

@@ -62,7 +62,7 @@ pub struct Log {
     pub(super) me: Weak<Log>,
     pub(super) place: Place,
     pub(super) segment_bytes_max: u32,
-    pub(super) limits: Limits,
+    limits: RwLock<Limits>,
     pub(super) storage: Storage,
     pub(super) tail: AtomicU64,
     pub(super) appender: Mutex<Appender>,
@@ -137,7 +137,7 @@ impl Log {
             me: me.clone(),
             place,
             segment_bytes_max: options.segment_bytes_max.clamp(4096, SEGMENT_BYTES_MAX),
-            limits: options.limits,
+            limits: RwLock::new(options.limits),
             storage: options.storage.clone(),
             tail: AtomicU64::new(tail),
             appender: Mutex::new(appender),
@@ -375,9 +375,21 @@ impl Log {
         true
     }
 
+    pub(super) fn limits(&self) -> Limits {
+        *self.limits.read()
+    }
+
+    /// Applies these from now on. In memory there are none.
+    pub fn set_limits(&self, limits: Limits) {
+        if self.place != Place::Memory {
+            *self.limits.write() = limits;
+        }
+    }
+
     /// Base of the oldest segment that retention keeps. It never gives the last one away.
     pub(super) fn kept_from(&self, now_unix_ns: u64) -> Option<u64> {
-        if !self.limits.retains() {
+        let limits = self.limits();
+        if !limits.retains() {
             return None;
         }
         let segments = self.segments.read();
@@ -393,7 +405,7 @@ impl Log {
             })
             .collect();
         let last = segments.back()?.base();
-        Some(self.limits.keep_from(kept.into_iter(), now_unix_ns).unwrap_or(last))
+        Some(limits.keep_from(kept.into_iter(), now_unix_ns).unwrap_or(last))
     }
 
     /// What it takes.

@@ -34,8 +34,6 @@ pub(super) struct Context<'a> {
     pub(super) client: &'a Client,
     pub(super) limits: &'a Limits,
     pub(super) now_unix_ns: u64,
-    /// Whether OK waits for the disk.
-    pub(super) sync_before_ok: bool,
 }
 
 impl Publisher {
@@ -67,7 +65,7 @@ impl Publisher {
         let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let deadline = (delay_ns != 0).then(|| context.now_unix_ns.saturating_add(delay_ns));
         let seqs = self.publish(verb, topic, std::iter::once(message), 1, size_bytes, deadline, context)?;
-        self.answer(verb, seqs, output, context);
+        self.answer(verb, seqs, output);
         Ok(Some(BODY_SIZE_BYTES + size_bytes))
     }
 
@@ -86,7 +84,7 @@ impl Publisher {
         };
         let (count, bytes) = (batch.count() as usize, batch.message_bytes());
         let seqs = self.publish(Verb::Mpub, topic, batch.messages(), count, bytes, None, context)?;
-        self.answer(Verb::Mpub, seqs, output, context);
+        self.answer(Verb::Mpub, seqs, output);
         Ok(Some(BODY_SIZE_BYTES + size as usize))
     }
 
@@ -109,7 +107,7 @@ impl Publisher {
             .map_err(|error| {
                 failed(match error {
                     PublishError::Exiting => PublishFailure::Exiting,
-                    PublishError::Log(error) => PublishFailure::Storage(error.to_string()),
+                    error => PublishFailure::Storage(error.to_string()),
                 })
             })?;
         self.uncounted += messages as u64;
@@ -118,9 +116,9 @@ impl Publisher {
 
     /// Puts OK into the output, where it is held back if it is to wait for the disk.
     #[inline]
-    fn answer(&mut self, verb: Verb, seqs: (u64, u64), output: &mut Output, context: Context<'_>) {
-        if context.sync_before_ok
-            && let Some(topic) = &self.topic
+    fn answer(&mut self, verb: Verb, seqs: (u64, u64), output: &mut Output) {
+        if let Some(topic) = &self.topic
+            && topic.waits_for_disk()
         {
             self.unsynced.note(topic, verb, seqs, output.small().len());
         }

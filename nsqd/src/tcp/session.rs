@@ -23,7 +23,7 @@ use super::{
     unsynced::Failed,
 };
 use crate::{
-    channel::JoinError,
+    channel::{Channel, JoinError},
     client::{Client, Phase},
     nsqd::Nsqd,
 };
@@ -223,7 +223,6 @@ impl Session {
                     client: &self.client,
                     limits: &self.settings.limits,
                     now_unix_ns: now.unix_ns,
-                    sync_before_ok: self.settings.sync_before_ok,
                 };
                 let taken = self.publisher.execute(verb, line, behind, &mut self.output, context)?;
                 return Ok(taken.map_or(Executed::Incomplete, Executed::Done));
@@ -289,6 +288,12 @@ impl Session {
         Ok(())
     }
 
+    /// The client's own time for a message goes before the channel's, and that before the daemon's.
+    fn touch_limits(&self, channel: &Channel) -> TouchLimits {
+        let of_channel = channel.rules().msg_timeout.filter(|_| !self.agreed.has_own_msg_timeout);
+        TouchLimits::new(of_channel.unwrap_or(self.agreed.msg_timeout), self.settings.max_msg_timeout)
+    }
+
     fn subscribe(&mut self, line: &CommandLine<'_>) -> Result<Executed, ProtocolError> {
         if self.subscription.is_some() {
             return Err(ProtocolError::WrongState { verb: Verb::Sub });
@@ -302,7 +307,6 @@ impl Session {
         {
             return Ok(wait.into());
         }
-        let limits = TouchLimits::new(self.agreed.msg_timeout, self.settings.max_msg_timeout);
         for _ in 0..SUB_TRIES {
             let topic = self.nsqd.topics.get_or_create(&topic_name);
             let topic =
@@ -316,6 +320,7 @@ impl Session {
                 Ok(epoch) => {
                     let client = Arc::clone(&self.client);
                     let rate = self.agreed.sample_rate;
+                    let limits = self.touch_limits(&channel);
                     let mut joined = Subscription::new(topic, channel, client, epoch, limits, rate);
                     if joined.topic.is_exiting() {
                         // Deleted meanwhile: what it joined is dead. The next try finds a living topic.

@@ -18,8 +18,6 @@ pub(crate) struct Settings {
     pub(super) max_req_timeout: Duration,
     /// 0 for no limit.
     pub(super) max_channel_consumers: usize,
-    /// Whether OK waits for the disk.
-    pub(super) sync_before_ok: bool,
     /// Whether it counts where consumers are.
     pub(super) is_topology_aware: bool,
     /// `None`: TLS is not offered.
@@ -72,7 +70,6 @@ impl Settings {
             max_channel_consumers: options
                 .max_channel_consumers
                 .map_or(0, |max| usize::try_from(max).unwrap_or(usize::MAX)),
-            sync_before_ok: options.sync_before_ok,
             is_topology_aware: options.topology_aware,
             tls,
             is_tls_required: options.tls.required != Required::No,

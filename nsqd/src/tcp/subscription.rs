@@ -127,6 +127,7 @@ impl Subscription {
         if self.channel.requeue(self.epoch, message, deadline_unix_ns) {
             self.client.requeue_count.fetch_add(1, Ordering::Relaxed);
             self.topic.note_change();
+            self.topic.bury(&self.channel);
         }
         self.count_in_flight();
         Ok(())
@@ -237,6 +238,7 @@ impl Subscription {
             self.late.clear();
             self.count_in_flight();
             self.topic.note_change();
+            self.topic.bury(&self.channel);
         }
     }
 
@@ -253,6 +255,7 @@ impl Subscription {
         let left = self.channel.leave(&self.client, self.epoch, self.in_flight.messages());
         self.in_flight.clear();
         self.topic.note_change();
+        self.topic.bury(&self.channel);
         left
     }
 }

@@ -2,13 +2,15 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
-    sync::atomic::{AtomicBool, AtomicU64},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use tokio::sync::watch;
 
-use super::{commit::Commits, housekeeping::Housekeeping};
+use super::{commit::Commits, housekeeping::Housekeeping, topics::Topics};
 use crate::{
     alarms::Alarms,
     log::{Check, Limits, Storage},
@@ -36,8 +38,12 @@ pub(crate) struct Environment {
     /// Which segments are checked at the start.
     pub(crate) check: Check,
     pub(crate) alarms: Arc<Alarms>,
-    /// Where publishes wait for the disk, if they do.
+    /// Where publishes wait for the disk.
     pub(crate) commits: Option<Commits>,
+    /// Whether they do, unless a topic's policy says otherwise.
+    pub(crate) sync_before_ok: bool,
+    /// All topics, once they are opened.
+    pub(crate) topics: OnceLock<Weak<Topics>>,
     /// Changes with each topic and channel that comes or goes.
     pub(crate) names: watch::Sender<u64>,
     /// Whether new topics wait until it is known which channels they have elsewhere.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::{QueuePolicy, TopicPolicy};
 use crate::channel::write_atomically;
 
 /// The document. Unknown keys are ignored, absent and `null` lists are empty.
@@ -37,6 +38,16 @@ pub(crate) struct TopicEntry {
     pub(crate) paused: bool,
     #[serde(default)]
     pub(crate) channels: Option<Vec<ChannelEntry>>,
+    /// Not in NSQ's document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) config: Option<TopicPolicy>,
+}
+
+impl TopicEntry {
+    /// Whether there are policies, of itself or of a channel.
+    pub(super) fn has_policies(&self) -> bool {
+        self.config.is_some() || self.channels.iter().flatten().any(|channel| channel.config.is_some())
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +55,9 @@ pub(crate) struct ChannelEntry {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) paused: bool,
+    /// Not in NSQ's document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) config: Option<QueuePolicy>,
 }
 
 impl Metadata {

@@ -1,11 +1,14 @@
 //! Topics: a log, and the channels that read it. Knows nothing of sockets.
 
 mod commit;
+mod dead_letters;
 mod environment;
 mod folder;
 mod housekeeping;
 mod metadata;
 mod opening;
+mod policies;
+mod policy;
 mod position;
 mod publish_error;
 mod publishing;
@@ -23,6 +26,7 @@ pub(crate) use self::{
     folder::{Folder, Scan, StateFile, TopicState},
     housekeeping::Housekeeping,
     metadata::Metadata,
+    policy::{PolicyError, QueuePolicy, TopicPolicy},
     position::Position,
     publish_error::PublishError,
     topic::{Topic, TopicSnapshot},

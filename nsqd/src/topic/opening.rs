@@ -1,6 +1,7 @@
 //! Opening a topic, with whatever state its files are in.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{
         Arc,
@@ -16,6 +17,8 @@ use super::{
     environment::Environment,
     folder::{Folder, StateFile, TopicState},
     metadata::TopicEntry,
+    policies::Gate,
+    policy::TopicPolicy,
     topic::{Inner, Topic},
 };
 use crate::{
@@ -56,6 +59,7 @@ impl Topic {
             }
             _ => (unknown(false), None),
         };
+        let gate = Gate::new(environment.sync_before_ok && folder.is_some());
         let topic = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             name,
@@ -63,7 +67,13 @@ impl Topic {
             folder,
             fan_out: Arc::new(FanOut::held_at(state.held.min(tail))),
             log,
-            inner: RwLock::new(Inner { channels: Vec::new(), paused: state.paused, is_newborn: false }),
+            inner: RwLock::new(Inner {
+                channels: Vec::new(),
+                paused: state.paused,
+                is_newborn: false,
+                policy: TopicPolicy::default(),
+                channel_policies: HashMap::new(),
+            }),
             exiting: AtomicBool::new(false),
             message_count: AtomicU64::new(0),
             message_bytes: AtomicU64::new(0),
@@ -74,8 +84,14 @@ impl Topic {
             settled_tail: AtomicU64::new(tail),
             written: Mutex::new(written),
             waiters: Waiters::default(),
+            gate,
+            is_burying: AtomicBool::new(false),
+            dead_told_s: AtomicU64::new(0),
         });
         topic.restore_channels(listed)?;
+        if let Some(listed) = listed.filter(|listed| listed.has_policies()) {
+            topic.restore_policies(listed);
+        }
         Ok(topic)
     }
 

@@ -8,6 +8,9 @@ pub(crate) enum PublishError {
     /// The topic is being deleted, or the daemon stops.
     #[error("exiting")]
     Exiting,
+    /// The topic itself, or a channel, holds as much as its policy allows.
+    #[error("{place} is full: {depth} messages wait, max_depth is {max}")]
+    Full { place: String, depth: u64, max: u64 },
     /// The log cannot take it.
     #[error(transparent)]
     Log(AppendError),

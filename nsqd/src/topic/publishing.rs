@@ -30,6 +30,7 @@ impl Topic {
         if self.is_exiting() {
             return Err(PublishError::Exiting);
         }
+        let gate = self.pass_gate(messages, now_unix_ns)?;
         let accepted = self.room_for(messages);
         let mut seqs = (0, 0);
         if accepted != 0 {
@@ -42,6 +43,8 @@ impl Topic {
                 let bytes = kept.iter().map(|body| body.len()).sum();
                 self.log.append(kept.into_iter(), accepted, bytes, deadline_unix_ns, now)?
             };
+            // The wake-up takes locks that those who change policies hold.
+            drop(gate);
             // Pairs with the fence of a consumer that joins the line: it sees the message, or this sees the line.
             fence(Ordering::SeqCst);
             if self.fan_out.waiting.load(Ordering::Relaxed) != 0 {
@@ -50,16 +53,16 @@ impl Topic {
             self.note_publish(tail);
             seqs = (tail - accepted as u64, tail);
         }
+        self.trim(now_unix_ns);
         self.message_count.fetch_add(messages as u64, Ordering::Relaxed);
         self.message_bytes.fetch_add(body_bytes as u64, Ordering::Relaxed);
         Ok(seqs)
     }
 
     /// What to wait for until the messages `from..to`, just published, are on the disk; `None` if their publisher is not
-    /// to wait, which is so with `--pub-ack=write` and for what never gets there.
+    /// to wait: see [`Topic::waits_for_disk`].
     pub(crate) fn commit(&self, from: u64, to: u64) -> Option<Committed> {
-        let commits = self.environment.commits.as_ref()?;
-        self.folder.as_ref()?;
+        let commits = self.environment.commits.as_ref().filter(|_| self.waits_for_disk())?;
         Some(commits.ask(self.me.upgrade()?, from, to))
     }
 

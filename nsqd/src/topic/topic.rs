@@ -1,6 +1,7 @@
 //! One topic.
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::{
         Arc, Weak,
@@ -16,6 +17,8 @@ use super::{
     commit::Waiters,
     environment::Environment,
     folder::{Folder, TopicState},
+    policies::Gate,
+    policy::{QueuePolicy, TopicPolicy},
 };
 use crate::{
     channel::{self, Channel, FanOut},
@@ -31,6 +34,8 @@ pub(crate) struct TopicSnapshot {
     pub(crate) paused: bool,
     pub(crate) channels: Vec<Arc<Channel>>,
     pub(crate) usage: Usage,
+    /// Messages that were refused for want of room in a channel.
+    pub(crate) refused: u64,
 }
 
 /// A log, how far it has passed to the channels, and the channels.
@@ -59,6 +64,11 @@ pub(crate) struct Topic {
     pub(super) written: Mutex<Option<TopicState>>,
     /// Publishers that wait for the disk.
     pub(super) waiters: Waiters,
+    pub(super) gate: Gate,
+    /// The storage thread was asked to move dead messages.
+    pub(super) is_burying: AtomicBool,
+    /// When the log last told of them, in seconds.
+    pub(super) dead_told_s: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -68,6 +78,9 @@ pub(super) struct Inner {
     pub(super) paused: bool,
     /// It is not known yet which channels it has elsewhere: messages wait in it.
     pub(super) is_newborn: bool,
+    pub(super) policy: TopicPolicy,
+    /// Those that are not empty.
+    pub(super) channel_policies: HashMap<ChannelName, QueuePolicy>,
 }
 
 impl Topic {
@@ -110,6 +123,7 @@ impl Topic {
             self.save_channel(&channel);
         }
         inner.channels.insert(at, Arc::clone(&channel));
+        self.apply_policies(&inner);
         self.follow(&inner);
         info!("TOPIC({}): new channel({name})", self.name);
         drop(inner);
@@ -132,6 +146,8 @@ impl Topic {
         let at = inner.channels.iter().position(|present| Arc::ptr_eq(present, channel))?;
         let channel = inner.channels.remove(at);
         let name = channel.name();
+        inner.channel_policies.remove(name);
+        self.apply_policies(&inner);
         info!("TOPIC({}): deleting channel {name}", self.name);
         channel.exit();
         if !self.is_exiting()
@@ -270,6 +286,7 @@ impl Topic {
             paused: inner.paused,
             channels: inner.channels.clone(),
             usage: self.log.usage(),
+            refused: self.gate.refused(),
         }
     }
 }

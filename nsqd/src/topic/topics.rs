@@ -89,7 +89,7 @@ impl Topics {
                 let path = data_path.join(Metadata::FILE);
                 let aside = keep_aside(&path).map_err(failed)?;
                 let what = format!(
-                    "{cause}; kept as {}; topics and channels are those of the folders",
+                    "{cause}; kept as {}; topics and channels are those of the folders, and have no policies any more",
                     aside.display()
                 );
                 environment.alarms.raise(AlarmKind::DamagedMetadata, None, &path, what);
@@ -128,7 +128,10 @@ impl Topics {
             }
         }
         topics.condemned.lock().extend(scan.condemned.into_iter().map(|(_, folder)| folder));
-        Ok(Arc::new(topics))
+        let topics = Arc::new(topics);
+        // It is set once: these are the topics of this environment.
+        let _ = topics.environment.topics.set(Arc::downgrade(&topics));
+        Ok(topics)
     }
 
     fn restore(&self, name: &TopicName, listed: Option<&TopicEntry>) -> Result<Arc<Topic>, StartError> {
@@ -149,6 +152,7 @@ impl Topics {
             }
         }
         topic.set_paused(entry.paused);
+        topic.restore_policies(entry);
         Ok(())
     }
 
@@ -277,24 +281,24 @@ impl Topics {
         }
     }
 
-    /// Rewrites the list of topics on the storage thread, and waits for it without blocking the caller's thread.
-    pub(crate) async fn rewrite_now(self: &Arc<Self>) {
+    /// Rewrites the list of topics on the storage thread, and waits for it without blocking the caller's thread. `false` if it
+    /// is not written yet.
+    pub(crate) async fn rewrite_now(self: &Arc<Self>) -> bool {
         let (tx, rx) = tokio::sync::oneshot::channel();
         let me = Arc::clone(self);
         let asked = self.environment.storage.run_after(Duration::ZERO, move || {
-            me.rewrite();
             // Nobody waits any more if the request was given up.
-            let _ = tx.send(());
+            let _ = tx.send(me.rewrite());
         });
-        if asked {
-            let _ = rx.await;
-        } else {
+        if !asked {
             self.rewrite_soon();
         }
+        asked && rx.await == Ok(true)
     }
 
-    /// Rewrites the list of topics, and removes the folders of the deleted. May wait for the disk.
-    pub(crate) fn rewrite(&self) {
+    /// Rewrites the list of topics, and removes the folders of the deleted. May wait for the disk. `false`, and a line in the
+    /// log, if it cannot be written.
+    pub(crate) fn rewrite(&self) -> bool {
         let _one_at_a_time = self.rewriting.lock();
         // Before the topics are read: these are not among them.
         let condemned = std::mem::take(&mut *self.condemned.lock());
@@ -306,21 +310,27 @@ impl Topics {
             // On a full disk, deletions make the room that the list needs.
             written = self.write_list();
         }
-        if let Err(cause) = written {
+        if let Err(cause) = &written {
             error!(%cause, "cannot write the list of topics; it is written at the next change");
         }
+        written.is_ok()
     }
 
     fn write_list(&self) -> io::Result<()> {
         let entries = self.all().into_iter().filter(|topic| !topic.name().is_ephemeral()).map(|topic| {
             let channels = topic.channels().into_iter().filter(|channel| !channel.name().is_ephemeral());
             let channels: Vec<_> = channels
-                .map(|channel| ChannelEntry { name: channel.name().to_string(), paused: channel.is_paused() })
+                .map(|channel| ChannelEntry {
+                    name: channel.name().to_string(),
+                    paused: channel.is_paused(),
+                    config: Some(topic.channel_policy(channel.name())).filter(|policy| !policy.is_empty()),
+                })
                 .collect();
             TopicEntry {
                 name: topic.name().to_string(),
                 paused: topic.is_paused(),
                 channels: (!channels.is_empty()).then_some(channels),
+                config: Some(topic.policy()).filter(|policy| !policy.is_empty()),
             }
         });
         let entries: Vec<_> = entries.collect();

@@ -36,7 +36,11 @@ impl Topic {
 
     /// Lets bounded channels drop what is too much, and gives segments back.
     pub(super) fn settle(&self) {
-        self.inner.read().channels.iter().for_each(|channel| channel.settle());
+        let now = clock::unix_ns();
+        for channel in &self.inner.read().channels {
+            channel.settle();
+            channel.enforce(now);
+        }
         self.release();
     }
 
@@ -82,6 +86,7 @@ impl Topic {
         for damage in self.log.take_damage() {
             self.environment.alarms.raise_damage(self.name.as_str(), &damage);
         }
+        self.bury_all();
         for channel in self.inner.read().channels.clone() {
             if let Err(cause) = channel.save(sync) {
                 let channel = channel.name();

@@ -82,6 +82,8 @@ pub struct ClientSettings {
     pub sample_rate: Option<u8>,
     /// How long a message may be in flight.
     pub msg_timeout: Duration,
+    /// Whether the client has chosen that itself.
+    pub has_own_msg_timeout: bool,
 }
 
 impl Default for ClientSettings {
@@ -92,6 +94,7 @@ impl Default for ClientSettings {
             output_buffer_bytes: 16 * 1024,
             sample_rate: None,
             msg_timeout: Duration::from_mins(1),
+            has_own_msg_timeout: false,
         }
     }
 }
@@ -209,6 +212,7 @@ impl IdentifyRequest {
         if self.msg_timeout != 0 {
             let range = (MIN_MSG_TIMEOUT, options.max_msg_timeout);
             settings.msg_timeout = duration_within(F::MsgTimeout, self.msg_timeout, range)?;
+            settings.has_own_msg_timeout = true;
         }
         Ok(settings)
     }

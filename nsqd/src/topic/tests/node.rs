@@ -59,6 +59,8 @@ impl Node {
             check,
             alarms: Arc::new(Alarms::open(data_path).unwrap()),
             commits: None,
+            sync_before_ok: false,
+            topics: std::sync::OnceLock::new(),
             numbers: AtomicU64::new(0),
         });
         let topics = Topics::open(environment).unwrap();
