@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let config = daemon::log::Config {
         prefix: start.options.log_prefix.clone(),
         level: start.options.log_level,
+        format: start.options.log_format,
         crates: &["nsqd", "protocol", "daemon"],
     };
     if let Err(error) = daemon::log::init(config) {

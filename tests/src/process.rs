@@ -133,8 +133,8 @@ fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: onesh
     for line in BufReader::new(stderr).split(b'\n') {
         let Ok(line) = line else { return };
         let line = String::from_utf8_lossy(&line).into_owned();
-        tcp = tcp.or_else(|| address_after(&line, " TCP: listening on "));
-        http = http.or_else(|| address_after(&line, " HTTP: listening on "));
+        tcp = tcp.or_else(|| address_after(&line, "TCP: listening on "));
+        http = http.or_else(|| address_after(&line, "HTTP: listening on "));
         {
             let mut log = log.lock();
             if log.len() < LOG_LINES_MAX {
@@ -151,7 +151,8 @@ fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: onesh
 }
 
 fn address_after(line: &str, marker: &str) -> Option<SocketAddr> {
-    let address = line.split_once(marker)?.1.trim();
+    // In a line of JSON the text ends with a quote.
+    let address = line.split_once(marker)?.1.split('"').next()?.trim();
     // The path of a unix socket stands for no address.
     if address.starts_with('/') { Some(NOWHERE) } else { address.parse().ok() }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use daemon::address::ListenAddress;
 use daemon::duration;
-use daemon::log::Level;
+use daemon::log::{Format, Level};
 use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
 use daemon::tls::{MinVersion, TlsOptions};
 
@@ -29,6 +29,7 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 pub struct Options {
     pub log_level: Level,
     pub log_prefix: String,
+    pub log_format: Format,
     /// At most 1023.
     pub node_id: u16,
     /// The host's name, unless given.
@@ -164,6 +165,7 @@ impl Options {
         let options = Self {
             log_level: r.level("log-level"),
             log_prefix: r.text("log-prefix").to_owned(),
+            log_format: r.log_format("log-format"),
             node_id: node_id(r)?,
             broadcast_address: Some(r.text("broadcast-address"))
                 .filter(|address| !address.is_empty())
@@ -360,6 +362,7 @@ mod tests {
         assert_eq!(warnings, [""; 0]);
         assert_eq!(options.log_level, Level::Info);
         assert_eq!(options.log_prefix, "[nsqd] ");
+        assert_eq!(options.log_format, Format::Nsq);
         assert_eq!(options.node_id, 296);
         assert_eq!(options.broadcast_address, "web01");
         assert_eq!((options.broadcast_tcp_port, options.broadcast_http_port), (None, None));
