@@ -16,6 +16,7 @@ use crate::{alarms::Alarms, client::Client, clock, options::Start, tcp, topic::T
 #[derive(Debug)]
 pub(crate) struct Nsqd {
     pub(crate) start: Start,
+    pub(crate) log: daemon::log::Log,
     pub(crate) topics: Arc<Topics>,
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) clients: Clients,
@@ -40,6 +41,7 @@ pub(crate) struct Ports {
 impl Nsqd {
     pub(crate) fn new(
         start: Start,
+        log: daemon::log::Log,
         topics: Arc<Topics>,
         alarms: Arc<Alarms>,
         tcp: Arc<tcp::Settings>,
@@ -48,7 +50,7 @@ impl Nsqd {
     ) -> Arc<Self> {
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
-        Arc::new(Self { start, topics, alarms, clients, tcp, hostname, start_unix, ports })
+        Arc::new(Self { start, log, topics, alarms, clients, tcp, hostname, start_unix, ports })
     }
 
     /// `OK`, or `NOK - ` and why some topic cannot store messages. May try whether there is room again.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-use crate::within;
+use crate::{log_file::await_line_behind, within};
 
 /// Lines of a log that are kept: the first ones, which tell how the trouble began.
 const LOG_LINES_MAX: usize = 20_000;
@@ -40,12 +40,15 @@ impl Process {
         self.child.id().expect("it was not waited for")
     }
 
-    /// Starts `program` and waits until its log names both addresses.
+    /// Starts `program` and waits until its log, on stderr or in the file of a `--log-file`, names both addresses.
     pub(crate) async fn start(
         program: &PathBuf,
         flags: &[String],
         variables: &[(&str, &str)],
     ) -> (Self, Addresses) {
+        let log_file = flags.iter().find_map(|flag| flag.strip_prefix("--log-file=")).map(Path::new);
+        // What an earlier process wrote names addresses of old.
+        let skipped = log_file.map_or(0, |file| std::fs::read(file).unwrap_or_default().len());
         let mut child = Command::new(program)
             .args(flags)
             .envs(variables.iter().copied())
@@ -66,7 +69,10 @@ impl Process {
             move || read_log(std::fs::File::from(stderr), &log, addresses_tx)
         });
         let process = Self { child, log, log_reader: Some(log_reader) };
-        let addresses = within("the `listening on` lines of nsqd", addresses_rx).await;
+        let addresses = match log_file {
+            Some(file) => addresses_in(file, skipped).await,
+            None => within("the `listening on` lines of nsqd", addresses_rx).await.ok(),
+        };
         (process, addresses.expect("nsqd ended before it listened"))
     }
 
@@ -148,6 +154,14 @@ fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: onesh
             let _ = tx.send(Addresses { tcp, http });
         }
     }
+}
+
+/// The addresses that a file names behind its first `skipped` bytes, now or soon.
+async fn addresses_in(log_file: &Path, skipped: usize) -> Option<Addresses> {
+    let [tcp, http] = ["TCP: listening on ", "HTTP: listening on "];
+    let tcp = address_after(&await_line_behind(log_file, skipped, tcp).await, tcp)?;
+    let http = address_after(&await_line_behind(log_file, skipped, http).await, http)?;
+    Some(Addresses { tcp, http })
 }
 
 fn address_after(line: &str, marker: &str) -> Option<SocketAddr> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,8 +15,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
+use crate::io_cause;
+
 use super::fields::Fields;
 use super::line::start;
+use super::output::Output;
 use super::{Clock, Format, Level, json, line};
 
 /// The target that marks an event as FATAL, a level that `tracing` does not have.
@@ -30,21 +34,39 @@ pub struct Config {
     pub level: Level,
     /// How a line is written.
     pub format: Format,
+    /// The file to whose end lines are appended; stderr without one.
+    pub file: Option<PathBuf>,
     /// The crates whose events are logged from `level` on; other crates' are logged from WARNING on.
     pub crates: &'static [&'static str],
 }
 
-/// The log has been set up already.
+/// Why the log cannot be set up. There is none yet in which to say so.
 #[derive(Debug, thiserror::Error)]
-#[error("the log is set up twice in one process")]
-pub struct InitError(#[from] tracing::subscriber::SetGlobalDefaultError);
+pub enum InitError {
+    /// It has been set up already.
+    #[error("the log is set up twice in one process")]
+    Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
+    /// Its file cannot be opened.
+    #[error("cannot open the log file {}: {}", path.display(), io_cause(cause))]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
 
-/// Sends the process's events to stderr. To be called once, at start.
+/// Sends the process's events to stderr or a file. To be called once, at start.
 ///
 /// # Errors
-/// [`InitError`] the second time.
+/// [`InitError`] for a file that cannot be opened, and the second time.
 pub fn init(config: Config) -> Result<Log, InitError> {
-    let (layer, log) = LineLayer::new(config, Clock::local(), io::stderr);
+    let output = match config.file.clone() {
+        None => Output::Stderr,
+        Some(path) => Output::file(&path).map_err(|cause| InitError::File { path, cause })?,
+    };
+    let log = Log::new(config.level, output);
+    let layer = LineLayer::new(config, Clock::local(), log.clone(), Arc::clone(&log.output));
     set_global_default(tracing_subscriber::registry().with(layer))?;
     Ok(log)
 }
@@ -55,23 +77,44 @@ pub fn fatal(text: impl Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The running log: a handle to its level.
+/// The running log: a handle to its level and its file.
 #[derive(Debug, Clone)]
-pub struct Log(Arc<AtomicU8>);
+pub struct Log {
+    level: Arc<AtomicU8>,
+    output: Arc<Output>,
+}
 
 impl Log {
+    fn new(level: Level, output: Output) -> Self {
+        Self { level: Arc::new(AtomicU8::new(level as u8)), output: Arc::new(output) }
+    }
+
     /// The lowest level that is logged.
     #[expect(clippy::missing_panics_doc, reason = "cannot panic: only a Level's number is stored")]
     pub fn level(&self) -> Level {
-        let number = self.0.load(Ordering::Relaxed);
+        let number = self.level.load(Ordering::Relaxed);
         Level::from_number(number.into()).expect("only a Level's number is stored")
     }
 
     /// Changes the lowest level that is logged, from the next event on.
     pub fn set_level(&self, level: Level) {
-        self.0.store(level as u8, Ordering::Relaxed);
+        self.level.store(level as u8, Ordering::Relaxed);
         // Callsites remember whether they are enabled, so that a disabled one costs next to nothing.
         callsite::rebuild_interest_cache();
+    }
+
+    /// The file to which lines go; `None` for stderr.
+    pub fn file(&self) -> Option<&Path> {
+        self.output.path()
+    }
+
+    /// Opens the file anew by its name, after it was renamed: each line is in the old file or in the new one. Does nothing
+    /// without a file.
+    ///
+    /// # Errors
+    /// What the system says. Lines go on to the old file then.
+    pub fn reopen(&self) -> io::Result<()> {
+        self.output.reopen()
     }
 }
 
@@ -85,11 +128,9 @@ struct LineLayer<W> {
 }
 
 impl<W> LineLayer<W> {
-    fn new(config: Config, clock: Clock, writer: W) -> (Self, Log) {
-        let log = Log(Arc::new(AtomicU8::new(config.level as u8)));
-        let Config { prefix, format, crates, level: _ } = config;
-        let layer = Self { prefix, format, crates, clock, log: log.clone(), writer };
-        (layer, log)
+    fn new(config: Config, clock: Clock, log: Log, writer: W) -> Self {
+        let Config { prefix, format, crates, level: _, file: _ } = config;
+        Self { prefix, format, crates, clock, log, writer }
     }
 
     fn line(&self, now: Timestamp, level: Level, fields: &Fields) -> String {
@@ -145,7 +186,7 @@ where
         event.record(&mut fields);
         let mut line = self.line(Timestamp::now(), level, &fields);
         line.push('\n');
-        // One write, so that lines of several threads do not mix. When stderr is gone there is nobody to tell.
+        // One write, so that lines of several threads do not mix. When the output is gone there is nobody to tell.
         let _ = self.writer.make_writer().write_all(line.as_bytes());
     }
 }
@@ -194,14 +235,14 @@ mod tests {
     }
 
     fn config(level: Level, format: Format) -> Config {
-        Config { prefix: "[p] ".to_owned(), level, format, crates: &["ours"] }
+        Config { prefix: "[p] ".to_owned(), level, format, file: None, crates: &["ours"] }
     }
 
     /// The lines that `events` writes, without the time.
     fn lines(level: Level, events: impl FnOnce(&Log)) -> Vec<String> {
         let (tx, rx): (_, Receiver<String>) = sync_channel(100);
-        let config = config(level, Format::Nsq);
-        let (layer, log) = LineLayer::new(config, Clock::local(), Lines(tx));
+        let log = Log::new(level, Output::Stderr);
+        let layer = LineLayer::new(config(level, Format::Nsq), Clock::local(), log.clone(), Lines(tx));
         subscriber::with_default(tracing_subscriber::registry().with(layer), || events(&log));
         let without_time = |line: String| {
             let rest = line.strip_prefix("[p] ").unwrap().strip_suffix('\n').unwrap().to_owned();
@@ -245,8 +286,8 @@ mod tests {
     #[test]
     fn a_line_has_a_bound() {
         let (tx, rx) = sync_channel(10);
-        let config = config(Level::Info, Format::Nsq);
-        let (layer, _) = LineLayer::new(config, Clock::local(), Lines(tx));
+        let log = Log::new(Level::Info, Output::Stderr);
+        let layer = LineLayer::new(config(Level::Info, Format::Nsq), Clock::local(), log, Lines(tx));
         subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             info!(name = "x".repeat(100_000), other = "y".repeat(100_000), "long");
         });
@@ -259,7 +300,8 @@ mod tests {
     #[test]
     fn an_event_becomes_one_object() {
         let (tx, rx) = sync_channel(10);
-        let (layer, _) = LineLayer::new(config(Level::Info, Format::Json), Clock::local(), Lines(tx));
+        let log = Log::new(Level::Info, Output::Stderr);
+        let layer = LineLayer::new(config(Level::Info, Format::Json), Clock::local(), log, Lines(tx));
         subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             warn!(count = 3, level = "a\n\"b", "TOPIC({}): created", "t");
             fatal("down");

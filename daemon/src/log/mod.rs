@@ -1,4 +1,5 @@
-//! Logs in NSQ's line format, `[nsqd] 2026/11/20 21:22:44.003666 INFO: text key=value`, or as a JSON object a line.
+//! The log: lines on stderr or in a file, as NSQ writes them, `[nsqd] 2026/11/20 21:22:44.003666 INFO: text key=value`,
+//! or as a JSON object each.
 //!
 //! Events are written with `tracing`'s macros. An event's text is constant and its values are fields, which follow the
 //! text as ` key=value`; the few lines that operators and test harnesses search for (`TCP: listening on
@@ -13,6 +14,7 @@ mod json;
 mod layer;
 mod level;
 mod line;
+mod output;
 
 pub use format::Format;
 pub use layer::{Config, InitError, Log, fatal, init};

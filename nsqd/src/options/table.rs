@@ -40,12 +40,17 @@ pub(super) fn program(default_node_id: u16) -> Program {
 fn log() -> Group {
     Group::new(
         "Log",
-        vec![choice(
-            "log-format",
-            &LOG_FORMAT,
-            "nsq",
-            "how a line is written: `nsq`, or `json` for one object a line",
-        )],
+        vec![
+            choice(
+                "log-format",
+                &LOG_FORMAT,
+                "nsq",
+                "how a line is written: `nsq`, or `json` for one object a line",
+            ),
+            text("log-file", "", "file to whose end the log is written, opened anew at SIGHUP")
+                .argument("path")
+                .default_note("stderr"),
+        ],
     )
 }
 

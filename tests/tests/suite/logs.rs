@@ -1,7 +1,10 @@
 //! The log: formats, files, and what a service manager is told.
 
+use std::fs;
+
 use serde_json::Value;
-use tests::{Nsqd, ours_only};
+use tempfile::TempDir;
+use tests::{Nsqd, await_line, ours_only};
 
 fn object(line: &str) -> Value {
     let value = serde_json::from_str::<Value>(line);
@@ -40,4 +43,54 @@ async fn each_line_is_an_object_whatever_a_client_sends() {
         assert_eq!((time.len(), time.ends_with('Z')), ("2026-11-20T21:22:44.003666Z".len(), true), "{time}");
         assert!(["debug", "info", "warning"].contains(&line["level"].as_str().expect("a level")), "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_renamed_log_file_is_replaced_at_sighup() {
+    // Protects those who keep logs in files: what was there stays, logrotate costs no line, stderr has nothing twice.
+    if !ours_only("--log-file") {
+        return;
+    }
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let [path, first, second] = ["nsqd.log", "nsqd.log.1", "nsqd.log.2"].map(|name| folder.path().join(name));
+    fs::write(&path, "of an earlier life\n").expect("it can be written");
+    let mut nsqd = Nsqd::start_with(&[&format!("--log-file={}", path.display())]).await;
+
+    fs::rename(&path, &first).expect("it can be renamed");
+    nsqd.post_ok("/topic/create?topic=before").await;
+    await_line(&first, "topic=before").await;
+    nsqd.hang_up();
+    await_line(&path, "INFO: SIGHUP: the log file").await;
+    nsqd.post_ok("/topic/create?topic=after").await;
+    await_line(&path, "topic=after").await;
+    let [old, new] = [&first, &path].map(|file| fs::read_to_string(file).expect("it can be read"));
+    assert!(old.starts_with("of an earlier life\n") && !old.contains("topic=after"), "{old}");
+    assert!(!new.contains("topic=before"), "{new}");
+
+    fs::rename(&path, &second).expect("it can be renamed");
+    fs::create_dir(&path).expect("a folder can be made");
+    nsqd.hang_up();
+    await_line(&second, "ERROR: SIGHUP: the log stays in the file that was").await;
+    assert!(nsqd.terminate().await.success());
+    await_line(&second, "NSQ: bye").await;
+    assert_eq!(nsqd.log(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_log_file_that_cannot_be_opened_ends_the_start_on_stderr() {
+    // Protects operators from a daemon that ends, or runs, without a word.
+    if !ours_only("--log-file") {
+        return;
+    }
+    let (status, stderr) = Nsqd::fails_to_start(&["--log-file=/nowhere/nsqd.log", "--log-format=json"]).await;
+    assert_eq!(status.code(), Some(1));
+    let expected = "FATAL: failed to instantiate nsqd - cannot open the log file /nowhere/nsqd.log: \
+                    no such file or directory\n";
+    assert!(stderr.starts_with("[nsqd] ") && stderr.ends_with(expected), "{stderr}");
+    let (status, stderr) = Nsqd::fails_to_start(&["--log-format=xml"]).await;
+    assert_eq!(status.code(), Some(2));
+    assert!(
+        stderr.starts_with("invalid value \"xml\" for flag -log-format: must be nsq or json\n"),
+        "{stderr}"
+    );
 }
