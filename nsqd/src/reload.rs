@@ -1,13 +1,15 @@
 //! What SIGHUP does.
 
-use daemon::{log::Log, signals::Hangups, tls::ServerTls};
+use daemon::{log::Log, signals::Hangups, systemd::ServiceManager, tls::ServerTls};
 use tracing::{error, info};
 
 /// At each SIGHUP: goes on in a new log file, if there is one, and reads the certificates anew. For ever.
-pub(crate) async fn run(mut hangups: Hangups, log: &Log, tls: Option<&ServerTls>) {
+pub(crate) async fn run(mut hangups: Hangups, manager: &ServiceManager, log: &Log, tls: Option<&ServerTls>) {
     loop {
         hangups.next().await;
+        manager.reloading();
         reload(log, tls);
+        manager.ready();
     }
 }
 

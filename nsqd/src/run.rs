@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use daemon::{signals::Hangups, tls::ServerTls};
+use daemon::{signals::Hangups, systemd::ServiceManager, tls::ServerTls};
 use protocol::NodeId;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{info, warn};
@@ -143,7 +143,12 @@ impl Daemon {
                 info!("HTTPS: listening on {}", https.name());
                 https.accept(|accepted| requests.https(accepted, &tls)).await
             };
-            // Polled in this order: the line about TCP comes before that about HTTP.
+            let manager = ServiceManager::from_environment();
+            let report = async {
+                manager.ready();
+                manager.keep_informed().await;
+            };
+            // Polled in this order: the line about TCP comes before that about HTTP, and both listen before anybody is told.
             let stopped = {
                 tokio::pin!(accept_tcp, accept_http, accept_https);
                 tokio::select! {
@@ -152,11 +157,13 @@ impl Daemon {
                     failed = &mut accept_tcp => Err(failed),
                     failed = &mut accept_http => Err(failed),
                     failed = &mut accept_https => Err(failed),
+                    () = report => Ok("watchdog"),
                     () = timers.run() => Ok("timers"),
-                    () = reload::run(hangups, &nsqd.log, tls.as_deref()) => Ok("reload"),
+                    () = reload::run(hangups, &manager, &nsqd.log, tls.as_deref()) => Ok("reload"),
                     () = lookup::run(Arc::clone(&nsqd), asker) => Ok("nsqlookupds"),
                 }
             };
+            manager.stopping();
             info!("TCP: closing {tcp_name}");
             clients.finish("TCP").await;
             for line in closing {

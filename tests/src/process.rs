@@ -51,6 +51,9 @@ impl Process {
         let skipped = log_file.map_or(0, |file| std::fs::read(file).unwrap_or_default().len());
         let mut child = Command::new(program)
             .args(flags)
+            // Of the service that runs the tests, if one does.
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

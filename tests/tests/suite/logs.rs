@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::{Nsqd, await_line, ours_only};
+use tests::{Nsqd, await_line, ours_only, within};
+use tokio::net::UnixDatagram;
 
 fn object(line: &str) -> Value {
     let value = serde_json::from_str::<Value>(line);
@@ -93,4 +94,84 @@ async fn a_log_file_that_cannot_be_opened_ends_the_start_on_stderr() {
         stderr.starts_with("invalid value \"xml\" for flag -log-format: must be nsq or json\n"),
         "{stderr}"
     );
+}
+
+/// A service manager's socket and its place.
+fn notify_socket(folder: &TempDir) -> (UnixDatagram, String) {
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket can be bound");
+    (socket, path.display().to_string())
+}
+
+/// What the service manager is told next.
+async fn told(socket: &UnixDatagram) -> String {
+    let mut bytes = [0; 1000];
+    let count = within("a word to the service manager", socket.recv(&mut bytes)).await.expect("it comes");
+    String::from_utf8(bytes[..count].to_vec()).expect("it is a text")
+}
+
+#[tokio::test]
+async fn a_service_manager_knows_when_to_go_on() {
+    // Protects units that depend on nsqd, `systemctl reload` that waits for its end, and a stop that takes its time.
+    if !ours_only("NOTIFY_SOCKET") {
+        return;
+    }
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let (socket, path) = notify_socket(&folder);
+    let mut nsqd = Nsqd::start_with_variables(&[], &[("NOTIFY_SOCKET", &path)]).await;
+    assert_eq!(told(&socket).await, "READY=1");
+    for _ in 0..2 {
+        nsqd.hang_up();
+        let reloading = told(&socket).await;
+        let (first, time) = reloading.split_once('\n').expect("two lines");
+        assert_eq!(first, "RELOADING=1");
+        let time = time.strip_prefix("MONOTONIC_USEC=").and_then(|time| time.parse::<u64>().ok());
+        assert!(time.is_some(), "{reloading}");
+        assert_eq!(told(&socket).await, "READY=1");
+    }
+    assert!(nsqd.terminate().await.success());
+    assert_eq!(told(&socket).await, "STOPPING=1");
+    let mut byte = [0];
+    assert!(socket.try_recv(&mut byte).is_err(), "nothing comes after the end");
+}
+
+#[tokio::test]
+async fn a_service_manager_hears_that_nsqd_is_alive() {
+    // Protects those who set WatchdogSec: a daemon that stands still is killed, one that works is not.
+    if !ours_only("WATCHDOG_USEC") {
+        return;
+    }
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let (socket, path) = notify_socket(&folder);
+    let variables = [("NOTIFY_SOCKET", path.as_str()), ("WATCHDOG_USEC", "20000")];
+    let mut nsqd = Nsqd::start_with_variables(&[], &variables).await;
+    assert_eq!(told(&socket).await, "READY=1");
+    for _ in 0..5 {
+        assert_eq!(told(&socket).await, "WATCHDOG=1");
+    }
+    let last_word = async {
+        loop {
+            let word = told(&socket).await;
+            if word != "WATCHDOG=1" {
+                return word;
+            }
+        }
+    };
+    let (status, last_word) = tokio::join!(nsqd.terminate(), last_word);
+    assert!(status.success() && last_word == "STOPPING=1", "{status}, {last_word}");
+}
+
+#[tokio::test]
+async fn without_its_service_manager_nsqd_goes_on() {
+    // Protects a daemon whose environment names a socket that is gone: one warning, no more.
+    if !ours_only("NOTIFY_SOCKET") {
+        return;
+    }
+    let nsqd = Nsqd::start_with_variables(&[], &[("NOTIFY_SOCKET", "/nowhere/notify")]).await;
+    nsqd.await_log("WARNING: the service manager at /nowhere/notify cannot be told").await;
+    nsqd.hang_up();
+    nsqd.await_log("SIGHUP: there is nothing to read anew").await;
+    nsqd.post_ok("/topic/create?topic=t").await;
+    nsqd.await_log("topic=t").await;
+    assert_eq!(nsqd.log().iter().filter(|line| line.contains("service manager")).count(), 1);
 }
