@@ -1,4 +1,4 @@
-//! What the daemons share: options, logging, signals, TLS, the version they report.
+//! What the daemons share: options, logging, signals, service managers, TLS, the version they report.
 //!
 //! Nothing here knows a particular daemon: each brings its own table of flags and its own checked struct.
 
@@ -7,6 +7,7 @@ pub mod duration;
 pub mod log;
 pub mod options;
 pub mod signals;
+pub mod systemd;
 pub mod tls;
 pub mod version;
 

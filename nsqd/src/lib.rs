@@ -9,6 +9,7 @@ mod nsq1;
 mod nsqd;
 pub mod offline;
 pub mod options;
+mod reload;
 mod reports;
 mod workers;
 

@@ -1,30 +1,41 @@
 //! The queue daemon: reads the options, sets the log up, and runs.
 
-use std::{env, process::ExitCode};
+use std::{env, fmt::Display, process::ExitCode};
 
+use daemon::{
+    log,
+    options::{Refused, Stop},
+};
 use nsqd::options::Start;
 use protocol::NodeId;
 
 fn main() -> ExitCode {
     let hostname = match daemon::hostname() {
         Ok(hostname) => hostname,
-        Err(error) => return daemon::log::fatal(format!("cannot read the host's name - {error}")),
+        Err(error) => return fatal_without_log(format!("cannot read the host's name - {error}")),
     };
     let start = match Start::load(env::args_os().skip(1), &hostname, NodeId::of_host(&hostname).get()) {
         Ok(start) => start,
         Err(stop) => return stop.report(),
     };
-    let config = daemon::log::Config {
+    let config = log::Config {
         prefix: start.options.log_prefix.clone(),
         level: start.options.log_level,
+        format: start.options.log_format,
+        file: start.options.log_file.clone(),
         crates: &["nsqd", "protocol", "daemon"],
     };
-    let log = match daemon::log::init(config) {
+    let log = match log::init(config) {
         Ok(log) => log,
-        Err(error) => return daemon::log::fatal(error.to_string()),
+        Err(error) => return fatal_without_log(error),
     };
     for warning in &start.warnings {
         tracing::warn!("{warning}");
     }
-    nsqd::run(start, log, hostname)
+    nsqd::run(start, hostname, log)
+}
+
+/// Says on stderr, where operators look first, why there is not even a log.
+fn fatal_without_log(cause: impl Display) -> ExitCode {
+    Stop::Refused { program: "nsqd", cause: Refused::new(cause.to_string()) }.report()
 }

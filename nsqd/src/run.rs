@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use daemon::{signals::Hangups, tls::ServerTls};
+use daemon::{signals::Hangups, systemd::ServiceManager, tls::ServerTls};
 use protocol::NodeId;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     alarms::Alarms,
@@ -25,6 +25,7 @@ use crate::{
     lookup, nsq1,
     nsqd::{Nsqd, Ports},
     options::{Options, Start},
+    reload,
     reports::Reports,
     statsd, tcp,
     timers::Timers,
@@ -35,9 +36,9 @@ use crate::{
 /// Why the daemon cannot start; the text of the FATAL line.
 type Failure = String;
 
-/// Runs nsqd until a signal stops it. The log is set up.
-pub fn run(start: Start, log: daemon::log::Log, hostname: String) -> ExitCode {
-    match Daemon::start(start, log, hostname).and_then(Daemon::serve) {
+/// Runs nsqd until a signal stops it. `log` is the running log.
+pub fn run(start: Start, hostname: String, log: daemon::log::Log) -> ExitCode {
+    match Daemon::start(start, hostname, log).and_then(Daemon::serve) {
         Ok(code) => code,
         Err(failure) => daemon::log::fatal(&failure),
     }
@@ -50,6 +51,7 @@ struct Daemon {
     storage: StorageThread,
     timers: Arc<Timers>,
     runtime: Runtime,
+    hangups: Hangups,
     asker: Asker,
     tcp: Listener,
     http: Option<Listener>,
@@ -58,7 +60,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(start: Start, log: daemon::log::Log, hostname: String) -> Result<Self, Failure> {
+    fn start(start: Start, hostname: String, log: daemon::log::Log) -> Result<Self, Failure> {
         let instantiate = |cause: String| format!("failed to instantiate nsqd - {cause}");
         let options = &start.options;
         let lock = data_path::lock(&options.data_path).map_err(instantiate)?;
@@ -68,6 +70,11 @@ impl Daemon {
             .enable_all()
             .build()
             .map_err(|error| instantiate(error.to_string()))?;
+        // From here on, so that who turns the log over while a long start goes on does not kill it.
+        let hangups = {
+            let _in_runtime = runtime.enter();
+            Hangups::new().map_err(|error| instantiate(error.to_string()))?
+        };
         let asker = Asker::new(options).map_err(instantiate)?;
         let authorizer =
             Authorizer::new(options, asker.clone(), runtime.handle().clone()).map_err(instantiate)?;
@@ -111,17 +118,16 @@ impl Daemon {
         let settings = Arc::new(tcp::Settings::new(&start.options, tls.clone(), authorizer));
         let reports = Reports::start().map_err(|error| instantiate(error.to_string()))?;
         let nsqd = Nsqd::new(start, log, topics, alarms, settings, reports, hostname, ports);
-        Ok(Self { lock, nsqd, storage, timers, runtime, asker, tcp, http, https, tls })
+        Ok(Self { lock, nsqd, storage, timers, runtime, hangups, asker, tcp, http, https, tls })
     }
 
     fn serve(self) -> Result<ExitCode, Failure> {
-        let Self { lock, nsqd, storage, timers, runtime, asker, tcp, http, https, tls } = self;
+        let Self { lock, nsqd, storage, timers, runtime, hangups, asker, tcp, http, https, tls } = self;
         let failed = |error: std::io::Error| format!("cannot start threads - {error}");
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(failed)?;
         runtime.block_on(async {
             let signal = daemon::signals::shutdown_signal().map_err(failed)?;
-            let hangups = Hangups::new().map_err(failed)?;
             let max = connections::limit(nsqd.start.options.max_connections);
             let clients = Connections::new(&workers, &nsqd, max);
             let requests = Connections::new(&workers, &nsqd, max);
@@ -143,7 +149,12 @@ impl Daemon {
             };
             let statsd_stop = CancellationToken::new();
             let statsd = tokio::spawn(statsd::run(Arc::clone(&nsqd), statsd_stop.clone()));
-            // Polled in this order: the line about TCP comes before that about HTTP.
+            let manager = ServiceManager::from_environment();
+            let report = async {
+                manager.ready();
+                manager.keep_informed().await;
+            };
+            // Polled in this order: the line about TCP comes before that about HTTP, and both listen before anybody is told.
             let stopped = {
                 tokio::pin!(accept_tcp, accept_http, accept_https);
                 tokio::select! {
@@ -152,11 +163,13 @@ impl Daemon {
                     failed = &mut accept_tcp => Err(failed),
                     failed = &mut accept_http => Err(failed),
                     failed = &mut accept_https => Err(failed),
+                    () = report => Ok("watchdog"),
                     () = timers.run() => Ok("timers"),
-                    () = reload(hangups, tls.as_deref()) => Ok("reload"),
+                    () = reload::run(hangups, &manager, &nsqd.log, tls.as_deref()) => Ok("reload"),
                     () = lookup::run(Arc::clone(&nsqd), asker) => Ok("nsqlookupds"),
                 }
             };
+            manager.stopping();
             info!("TCP: closing {tcp_name}");
             clients.finish("TCP").await;
             for line in closing {
@@ -222,18 +235,6 @@ fn environment(
         topics: OnceLock::new(),
         numbers: AtomicU64::new(0),
     })
-}
-
-/// Reads the certificates anew at each SIGHUP, for ever.
-async fn reload(mut hangups: Hangups, tls: Option<&ServerTls>) {
-    loop {
-        hangups.next().await;
-        match tls.map(ServerTls::reload) {
-            None => info!("SIGHUP: there is nothing to read anew"),
-            Some(Ok(())) => info!("SIGHUP: the certificates were read anew, for connections to come"),
-            Some(Err(cause)) => error!("SIGHUP: the certificates stay as they were - {cause}"),
-        }
-    }
 }
 
 /// What is looked at before the first message is taken.

@@ -27,6 +27,7 @@ mod client;
 mod deadline;
 mod http;
 mod http_server;
+mod log_file;
 mod lookup_server;
 mod nsqd;
 mod process;
@@ -36,6 +37,7 @@ pub use client::{Client, Message, Received, compressed};
 pub use deadline::{DEADLINE, SILENCE, within};
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};
+pub use log_file::await_line;
 pub use lookup_server::{LookupServer, Mood};
 pub use nsqd::{Nsqd, Stats, tool};
 

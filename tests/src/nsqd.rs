@@ -31,15 +31,19 @@ impl Nsqd {
 
     /// Starts nsqd on an empty data path, with further flags such as `--msg-timeout=1s`.
     pub async fn start_with(flags: &[&str]) -> Self {
+        Self::start_with_variables(flags, &[]).await
+    }
+
+    /// Starts nsqd on an empty data path, with further flags and environment variables.
+    pub async fn start_with_variables(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let data = TempDir::with_prefix("nsqd-test-").expect("a temporary folder can be made");
-        Self::start_on(Arc::new(data), flags, &[]).await
+        Self::start_on(Arc::new(data), flags, variables).await
     }
 
     /// Starts nsqd on an empty data path. `faults` happen as `nsqd/src/fault.rs` describes, in a debug build; one without
     /// them comes with [`Nsqd::start_again`].
     pub async fn start_with_faults(faults: &str, flags: &[&str]) -> Self {
-        let data = TempDir::with_prefix("nsqd-test-").expect("a temporary folder can be made");
-        Self::start_on(Arc::new(data), flags, &[("NSQD_FAULT", faults)]).await
+        Self::start_with_variables(flags, &[("NSQD_FAULT", faults)]).await
     }
 
     /// Starts on a copy of the files in `folder`: NSQ's own nsqd, if the variable `NSQ_REFERENCE_NSQD` says where one is,

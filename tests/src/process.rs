@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 
-use crate::within;
+use crate::{log_file::await_line_behind, within};
 
 /// Lines of a log that are kept: the first ones, which tell how the trouble began.
 const LOG_LINES_MAX: usize = 20_000;
@@ -40,14 +40,20 @@ impl Process {
         self.child.id().expect("it was not waited for")
     }
 
-    /// Starts `program` and waits until its log names both addresses.
+    /// Starts `program` and waits until its log, on stderr or in the file of a `--log-file`, names both addresses.
     pub(crate) async fn start(
         program: &PathBuf,
         flags: &[String],
         variables: &[(&str, &str)],
     ) -> (Self, Addresses) {
+        let log_file = flags.iter().find_map(|flag| flag.strip_prefix("--log-file=")).map(Path::new);
+        // What an earlier process wrote names addresses of old.
+        let skipped = log_file.map_or(0, |file| std::fs::read(file).unwrap_or_default().len());
         let mut child = Command::new(program)
             .args(flags)
+            // Of the service that runs the tests, if one does.
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -66,7 +72,10 @@ impl Process {
             move || read_log(std::fs::File::from(stderr), &log, addresses_tx)
         });
         let process = Self { child, log, log_reader: Some(log_reader) };
-        let addresses = within("the `listening on` lines of nsqd", addresses_rx).await;
+        let addresses = match log_file {
+            Some(file) => addresses_in(file, skipped).await,
+            None => within("the `listening on` lines of nsqd", addresses_rx).await.ok(),
+        };
         (process, addresses.expect("nsqd ended before it listened"))
     }
 
@@ -133,8 +142,8 @@ fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: onesh
     for line in BufReader::new(stderr).split(b'\n') {
         let Ok(line) = line else { return };
         let line = String::from_utf8_lossy(&line).into_owned();
-        tcp = tcp.or_else(|| address_after(&line, " TCP: listening on "));
-        http = http.or_else(|| address_after(&line, " HTTP: listening on "));
+        tcp = tcp.or_else(|| address_after(&line, "TCP: listening on "));
+        http = http.or_else(|| address_after(&line, "HTTP: listening on "));
         {
             let mut log = log.lock();
             if log.len() < LOG_LINES_MAX {
@@ -150,8 +159,17 @@ fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: onesh
     }
 }
 
+/// The addresses that a file names behind its first `skipped` bytes, now or soon.
+async fn addresses_in(log_file: &Path, skipped: usize) -> Option<Addresses> {
+    let [tcp, http] = ["TCP: listening on ", "HTTP: listening on "];
+    let tcp = address_after(&await_line_behind(log_file, skipped, tcp).await, tcp)?;
+    let http = address_after(&await_line_behind(log_file, skipped, http).await, http)?;
+    Some(Addresses { tcp, http })
+}
+
 fn address_after(line: &str, marker: &str) -> Option<SocketAddr> {
-    let address = line.split_once(marker)?.1.trim();
+    // In a line of JSON the text ends with a quote.
+    let address = line.split_once(marker)?.1.split('"').next()?.trim();
     // The path of a unix socket stands for no address.
     if address.starts_with('/') { Some(NOWHERE) } else { address.parse().ok() }
 }

@@ -1,14 +1,13 @@
-//! The subscriber that writes the lines.
+//! The subscriber that turns events into lines.
 
-use std::error::Error;
-use std::fmt::{Debug, Display, Write as _};
+use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use jiff::Timestamp;
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{Interest, set_global_default};
 use tracing::{Event, Metadata, Subscriber, callsite};
@@ -16,8 +15,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use super::line::{Bounded, LINE_BYTES_MAX, start};
-use super::{Clock, Level};
+use crate::io_cause;
+
+use super::fields::Fields;
+use super::line::start;
+use super::output::Output;
+use super::{Clock, Format, Level, json, line};
 
 /// The target that marks an event as FATAL, a level that `tracing` does not have.
 const FATAL_TARGET: &str = "fatal";
@@ -29,21 +32,41 @@ pub struct Config {
     pub prefix: String,
     /// The lowest level that is logged.
     pub level: Level,
+    /// How a line is written.
+    pub format: Format,
+    /// The file to whose end lines are appended; stderr without one.
+    pub file: Option<PathBuf>,
     /// The crates whose events are logged from `level` on; other crates' are logged from WARNING on.
     pub crates: &'static [&'static str],
 }
 
-/// The log has been set up already.
+/// Why the log cannot be set up. There is none yet in which to say so.
 #[derive(Debug, thiserror::Error)]
-#[error("the log is set up twice in one process")]
-pub struct InitError(#[from] tracing::subscriber::SetGlobalDefaultError);
+pub enum InitError {
+    /// It has been set up already.
+    #[error("the log is set up twice in one process")]
+    Twice(#[from] tracing::subscriber::SetGlobalDefaultError),
+    /// Its file cannot be opened.
+    #[error("cannot open the log file {}: {}", path.display(), io_cause(cause))]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        cause: io::Error,
+    },
+}
 
-/// Sends the process's events to stderr. To be called once, at start.
+/// Sends the process's events to stderr or a file. To be called once, at start.
 ///
 /// # Errors
-/// [`InitError`] the second time.
+/// [`InitError`] for a file that cannot be opened, and the second time.
 pub fn init(config: Config) -> Result<Log, InitError> {
-    let (layer, log) = LineLayer::new(config, Clock::local(), io::stderr);
+    let output = match config.file.clone() {
+        None => Output::Stderr,
+        Some(path) => Output::file(&path).map_err(|cause| InitError::File { path, cause })?,
+    };
+    let log = Log::new(config.level, output);
+    let layer = LineLayer::new(config, Clock::local(), log.clone(), Arc::clone(&log.output));
     set_global_default(tracing_subscriber::registry().with(layer))?;
     Ok(log)
 }
@@ -54,28 +77,50 @@ pub fn fatal(text: impl Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The running log: a handle to its level.
+/// The running log: a handle to its level and its file.
 #[derive(Debug, Clone)]
-pub struct Log(Arc<AtomicU8>);
+pub struct Log {
+    level: Arc<AtomicU8>,
+    output: Arc<Output>,
+}
 
 impl Log {
+    fn new(level: Level, output: Output) -> Self {
+        Self { level: Arc::new(AtomicU8::new(level as u8)), output: Arc::new(output) }
+    }
+
     /// The lowest level that is logged.
     #[expect(clippy::missing_panics_doc, reason = "cannot panic: only a Level's number is stored")]
     pub fn level(&self) -> Level {
-        let number = self.0.load(Ordering::Relaxed);
+        let number = self.level.load(Ordering::Relaxed);
         Level::from_number(number.into()).expect("only a Level's number is stored")
     }
 
     /// Changes the lowest level that is logged, from the next event on.
     pub fn set_level(&self, level: Level) {
-        self.0.store(level as u8, Ordering::Relaxed);
+        self.level.store(level as u8, Ordering::Relaxed);
         // Callsites remember whether they are enabled, so that a disabled one costs next to nothing.
         callsite::rebuild_interest_cache();
+    }
+
+    /// The file to which lines go; `None` for stderr.
+    pub fn file(&self) -> Option<&Path> {
+        self.output.path()
+    }
+
+    /// Opens the file anew by its name, after it was renamed: each line is in the old file or in the new one. Does nothing
+    /// without a file.
+    ///
+    /// # Errors
+    /// What the system says. Lines go on to the old file then.
+    pub fn reopen(&self) -> io::Result<()> {
+        self.output.reopen()
     }
 }
 
 struct LineLayer<W> {
     prefix: String,
+    format: Format,
     crates: &'static [&'static str],
     clock: Clock,
     log: Log,
@@ -83,10 +128,21 @@ struct LineLayer<W> {
 }
 
 impl<W> LineLayer<W> {
-    fn new(config: Config, clock: Clock, writer: W) -> (Self, Log) {
-        let log = Log(Arc::new(AtomicU8::new(config.level as u8)));
-        let layer = Self { prefix: config.prefix, crates: config.crates, clock, log: log.clone(), writer };
-        (layer, log)
+    fn new(config: Config, clock: Clock, log: Log, writer: W) -> Self {
+        let Config { prefix, format, crates, level: _, file: _ } = config;
+        Self { prefix, format, crates, clock, log, writer }
+    }
+
+    fn line(&self, now: Timestamp, level: Level, fields: &Fields) -> String {
+        match self.format {
+            Format::Nsq => line::line(start(&self.prefix, &self.clock, now, level), fields),
+            Format::Json => json::line(self.program(), now, level, fields),
+        }
+    }
+
+    /// The prefix without what sets it off from the line: `nsqd` of `[nsqd] `.
+    fn program(&self) -> &str {
+        self.prefix.trim_matches(|c: char| c.is_whitespace() || matches!(c, '[' | ']'))
     }
 
     fn is_enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -128,18 +184,9 @@ where
         let level = level_of(event.metadata());
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let start = start(&self.prefix, &self.clock, Timestamp::now(), level);
-        let mut line = Bounded::new(start, LINE_BYTES_MAX);
-        line.push_escaped(&fields.text);
-        for (name, value) in &fields.values {
-            line.push_escaped(" ");
-            line.push_escaped(name);
-            line.push_escaped("=");
-            line.push_value(value);
-        }
-        let mut line = line.finish();
+        let mut line = self.line(Timestamp::now(), level, &fields);
         line.push('\n');
-        // One write, so that lines of several threads do not mix. When stderr is gone there is nobody to tell.
+        // One write, so that lines of several threads do not mix. When the output is gone there is nobody to tell.
         let _ = self.writer.make_writer().write_all(line.as_bytes());
     }
 }
@@ -154,56 +201,15 @@ fn level_of(metadata: &Metadata<'_>) -> Level {
     }
 }
 
-/// An event's text and values, each up to a line's length.
-#[derive(Default)]
-struct Fields {
-    text: String,
-    values: Vec<(&'static str, String)>,
-}
-
-impl Fields {
-    fn push(&mut self, field: &Field, value: std::fmt::Arguments<'_>) {
-        let mut bounded = Bounded::new(String::new(), LINE_BYTES_MAX);
-        // A Display that fails has written what it could.
-        let _ = bounded.write_fmt(value);
-        let value = bounded.finish();
-        if field.name() == "message" {
-            self.text = value;
-        } else {
-            self.values.push((field.name(), value));
-        }
-    }
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.push(field, format_args!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, format_args!("{value}"));
-    }
-
-    /// The error and its causes, from the outermost inwards.
-    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let mut chain = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            // Writing to a String cannot fail; an error's Display that does has written what it could.
-            let _ = write!(chain, ": {error}");
-            cause = error.source();
-        }
-        self.push(field, format_args!("{chain}"));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
     use tracing::{debug, error, info, subscriber, trace, warn};
 
     use super::*;
+    use crate::log::LINE_BYTES_MAX;
 
     /// Sends each line to the test.
     #[derive(Clone)]
@@ -228,11 +234,15 @@ mod tests {
         }
     }
 
+    fn config(level: Level, format: Format) -> Config {
+        Config { prefix: "[p] ".to_owned(), level, format, file: None, crates: &["ours"] }
+    }
+
     /// The lines that `events` writes, without the time.
     fn lines(level: Level, events: impl FnOnce(&Log)) -> Vec<String> {
         let (tx, rx): (_, Receiver<String>) = sync_channel(100);
-        let config = Config { prefix: "[p] ".to_owned(), level, crates: &["ours"] };
-        let (layer, log) = LineLayer::new(config, Clock::local(), Lines(tx));
+        let log = Log::new(level, Output::Stderr);
+        let layer = LineLayer::new(config(level, Format::Nsq), Clock::local(), log.clone(), Lines(tx));
         subscriber::with_default(tracing_subscriber::registry().with(layer), || events(&log));
         let without_time = |line: String| {
             let rest = line.strip_prefix("[p] ").unwrap().strip_suffix('\n').unwrap().to_owned();
@@ -256,9 +266,9 @@ mod tests {
         let topic = "t";
         let given = lines(Level::Info, |_| {
             info!("TOPIC({topic}): created");
-            info!(count = 3, topic, name = "a b", addr = %"1:2", text = ?"q", ok = true, "kept");
+            info!(count = 3, topic, name = "a b", addr = %"1:2", text = ?"q", ok = true, share = 2.0, "kept");
         });
-        let kept = r#"INFO: kept count=3 topic=t name="a b" addr=1:2 text="q" ok=true"#;
+        let kept = r#"INFO: kept count=3 topic=t name="a b" addr=1:2 text="q" ok=true share=2.0"#;
         assert_eq!(given, ["INFO: TOPIC(t): created", kept]);
     }
 
@@ -276,14 +286,33 @@ mod tests {
     #[test]
     fn a_line_has_a_bound() {
         let (tx, rx) = sync_channel(10);
-        let config = Config { prefix: "[p] ".to_owned(), level: Level::Info, crates: &[] };
-        let (layer, _) = LineLayer::new(config, Clock::local(), Lines(tx));
+        let log = Log::new(Level::Info, Output::Stderr);
+        let layer = LineLayer::new(config(Level::Info, Format::Nsq), Clock::local(), log, Lines(tx));
         subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             info!(name = "x".repeat(100_000), other = "y".repeat(100_000), "long");
         });
         let line = rx.recv().unwrap();
         assert!(line.len() <= LINE_BYTES_MAX && LINE_BYTES_MAX - 10 < line.len(), "{}", line.len());
         assert!(line.ends_with("xx...\n"));
+    }
+
+    /// The same events as objects: one write a line, the prefix without its brackets, numbers as numbers.
+    #[test]
+    fn an_event_becomes_one_object() {
+        let (tx, rx) = sync_channel(10);
+        let log = Log::new(Level::Info, Output::Stderr);
+        let layer = LineLayer::new(config(Level::Info, Format::Json), Clock::local(), log, Lines(tx));
+        subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            warn!(count = 3, level = "a\n\"b", "TOPIC({}): created", "t");
+            fatal("down");
+        });
+        let line = rx.recv().unwrap();
+        let (time, rest) = line.strip_prefix("{\"time\":\"").unwrap().split_once('"').unwrap();
+        let expected =
+            r#","level":"warning","program":"p","message":"TOPIC(t): created","count":3,"level_":"a\n\"b"}"#;
+        assert_eq!(rest, format!("{expected}\n"));
+        assert_eq!(time.len(), "2026-11-20T21:22:44.003666Z".len());
+        assert!(rx.recv().unwrap().contains(r#""level":"fatal","program":"p","message":"down"}"#));
     }
 
     #[test]

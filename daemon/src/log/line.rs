@@ -1,4 +1,4 @@
-//! One line of the log: time, escaping, quoting, length.
+//! A line of the log in NSQ's format: time, escaping, quoting, length.
 
 use std::fmt::{self, Write};
 
@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Level;
+use super::fields::Fields;
 
 /// A longer line is cut, so that a peer's value can neither fill the disk nor the memory.
 pub const LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// What stands at the end of a line that was cut.
-const CUT_MARK: &str = "...";
+pub(super) const CUT_MARK: &str = "...";
 
 /// Local time. The zone (`TZ`, or the system's) is looked up once.
 #[derive(Debug, Clone)]
@@ -46,6 +47,19 @@ impl Clock {
 pub(crate) fn start(prefix: &str, clock: &Clock, now: Timestamp, level: Level) -> String {
     let micros = now.subsec_nanosecond().rem_euclid(1_000_000_000) / 1_000;
     format!("{prefix}{}.{micros:06} {}: ", clock.seconds(now), level.label())
+}
+
+/// A line of NSQ's: the text, and behind it ` key=value` for each field.
+pub(super) fn line(start: String, fields: &Fields) -> String {
+    let mut line = Bounded::new(start, LINE_BYTES_MAX);
+    line.push_escaped(&fields.text);
+    for (name, value) in &fields.values {
+        line.push_escaped(" ");
+        line.push_escaped(name);
+        line.push_escaped("=");
+        line.push_value(&value.to_string());
+    }
+    line.finish()
 }
 
 /// A text that takes up to a number of bytes and drops the rest.
@@ -131,7 +145,7 @@ impl Write for Bounded {
 }
 
 /// Control characters, line and paragraph separators, and the marks that reverse a terminal's writing direction.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

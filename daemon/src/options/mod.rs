@@ -23,7 +23,7 @@ mod stop;
 mod table;
 mod usage;
 
-pub use choice::{Choice, LEVEL};
+pub use choice::{Choice, LEVEL, LOG_FORMAT};
 pub use command_line::{UsageError, nearest_name};
 pub use file::FileError;
 pub use program::{Loaded, Program};

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::duration;
-use crate::log::Level;
+use crate::log::{Format, Level};
 
 use super::settings::{Settings, Value};
 
@@ -130,6 +130,14 @@ impl<'a> Reader<'a> {
     /// Also if the option is a choice of something else.
     pub fn level(&mut self, name: &str) -> Level {
         Level::from_number(self.choice(name)).expect("an option with the choice LEVEL")
+    }
+
+    /// A format of the log.
+    ///
+    /// # Panics
+    /// Also if the option is a choice of something else.
+    pub fn log_format(&mut self, name: &str) -> Format {
+        Format::from_number(self.choice(name)).expect("an option with the choice LOG_FORMAT")
     }
 
     /// To be called at the end.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use daemon::address::ListenAddress;
 use daemon::duration;
-use daemon::log::Level;
+use daemon::log::{Format, Level};
 use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
 use daemon::tls::{MinVersion, TlsOptions};
 
@@ -32,6 +32,9 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 pub struct Options {
     pub log_level: Level,
     pub log_prefix: String,
+    pub log_format: Format,
+    /// `None`: stderr.
+    pub log_file: Option<PathBuf>,
     /// At most 1023.
     pub node_id: u16,
     /// The host's name, unless given.
@@ -191,11 +194,10 @@ impl Options {
         let options = Self {
             log_level: r.level("log-level"),
             log_prefix: r.text("log-prefix").to_owned(),
+            log_format: r.log_format("log-format"),
+            log_file: given(r.text("log-file")).map(PathBuf::from),
             node_id: node_id(r)?,
-            broadcast_address: Some(r.text("broadcast-address"))
-                .filter(|address| !address.is_empty())
-                .unwrap_or(hostname)
-                .to_owned(),
+            broadcast_address: given(r.text("broadcast-address")).unwrap_or(hostname).to_owned(),
             broadcast_tcp_port: port(r, "broadcast-tcp-port")?,
             broadcast_http_port: port(r, "broadcast-http-port")?,
             topology_region: r.text("topology-region").to_owned(),
@@ -286,6 +288,11 @@ impl Options {
         }
         doubts
     }
+}
+
+/// `None` for an empty text, which stands for the default.
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn node_id(reader: &mut Reader<'_>) -> Result<u16, Refused> {
@@ -390,6 +397,7 @@ mod tests {
         assert_eq!(warnings, [""; 0]);
         assert_eq!(options.log_level, Level::Info);
         assert_eq!(options.log_prefix, "[nsqd] ");
+        assert_eq!((options.log_format, options.log_file), (Format::Nsq, None));
         assert_eq!(options.node_id, 296);
         assert_eq!(options.broadcast_address, "web01");
         assert_eq!((options.broadcast_tcp_port, options.broadcast_http_port), (None, None));
@@ -553,10 +561,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_address_means_none_or_the_host() {
+    fn an_empty_text_means_none_or_the_default() {
         assert_eq!(options(&["--http-address="]).http_address, None);
         assert_eq!(options(&["--broadcast-address="]).broadcast_address, "web01");
         assert_eq!(options(&["--broadcast-address=b"]).broadcast_address, "b");
+        assert_eq!(options(&["--log-file="]).log_file, None);
+        assert_eq!(options(&["--log-file=/l"]).log_file, Some("/l".into()));
         let unix = options(&["--tcp-address=/run/nsqd.sock"]).tcp_address;
         assert_eq!(unix, ListenAddress::Unix("/run/nsqd.sock".into()));
     }

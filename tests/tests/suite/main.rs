@@ -19,6 +19,7 @@ mod http_publish;
 mod identify;
 mod import;
 mod limits;
+mod logs;
 mod lookup;
 mod metrics;
 mod nsq_bench;
