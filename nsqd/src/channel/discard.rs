@@ -14,13 +14,6 @@ const LOOK: Budget = Budget { messages: 1024, bytes: u32::MAX };
 /// Requeued messages that are looked at at a time: they are in the order of their requeues, not of their age.
 const REQUEUED_LOOK: usize = 1024;
 
-/// How far a walk over fresh messages got.
-struct Walk {
-    count: u64,
-    /// When the message was published, or was due, at which it ended; `None` if it ended for another reason.
-    at_unix_ns: Option<u64>,
-}
-
 impl State {
     pub(crate) fn rules(&self) -> Rules {
         self.rules
@@ -40,7 +33,6 @@ impl State {
             let pending = |Reverse(Deferred { seq, attempts, .. })| Pending { seq, attempts };
             self.dead.extend(dead.into_iter().map(pending));
         }
-        self.expires_unix_ns = None;
     }
 
     pub(crate) fn losses(&self) -> Losses {
@@ -103,17 +95,12 @@ impl State {
 
     fn expire(&mut self, log: &Log, fan_out: u64, now_unix_ns: u64, ttl_ns: u64) {
         let oldest = now_unix_ns.saturating_sub(ttl_ns);
-        let walk = self.walk(log, fan_out, now_unix_ns, u64::MAX, |unix_ns| unix_ns < oldest);
-        self.losses.expired += walk.count;
-        let mut next = walk.at_unix_ns;
+        self.losses.expired += self.walk(log, fan_out, now_unix_ns, u64::MAX, |unix_ns| unix_ns < oldest);
         for _ in 0..REQUEUED_LOOK.min(self.requeued.len()) {
             let Some(Pending { seq, .. }) = self.requeued.front().copied() else { break };
             match single(log, seq) {
                 Single::Run { since_unix_ns, .. } if since_unix_ns < oldest => self.losses.expired += 1,
-                Single::Run { since_unix_ns, .. } => {
-                    next = Some(next.map_or(since_unix_ns, |next| next.min(since_unix_ns)));
-                    break;
-                }
+                Single::Run { .. } => break,
                 Single::Gone => {}
                 Single::NotLoaded(segment) => {
                     self.unloaded = Some(segment);
@@ -123,7 +110,6 @@ impl State {
             self.requeued.pop_front();
             self.window.acknowledge(seq);
         }
-        self.expires_unix_ns = next.map(|since| since.saturating_add(ttl_ns).saturating_add(1));
     }
 
     /// Whether a message that waits since then is too old.
@@ -142,12 +128,11 @@ impl State {
             self.losses.dropped += 1;
             surplus -= 1;
         }
-        let walk = self.walk(log, fan_out, now_unix_ns, surplus, |_| true);
-        self.losses.dropped += walk.count;
+        self.losses.dropped += self.walk(log, fan_out, now_unix_ns, surplus, |_| true);
     }
 
     /// Passes over fresh messages from the cursor on, at most `max`, while `is_meant` says so of when they were
-    /// published or due. Deferred ones that are not due are put aside as in a delivery.
+    /// published or due, and returns how many. Deferred ones that are not due are put aside as in a delivery.
     fn walk(
         &mut self,
         log: &Log,
@@ -155,16 +140,16 @@ impl State {
         now_unix_ns: u64,
         max: u64,
         is_meant: impl Fn(u64) -> bool,
-    ) -> Walk {
-        let mut walk = Walk { count: 0, at_unix_ns: None };
-        while walk.count < max && self.cursor < fan_out {
+    ) -> u64 {
+        let mut passed = 0;
+        while passed < max && self.cursor < fan_out {
             if let Some(to) = self.skips.pass(self.cursor) {
                 self.pass(to);
                 continue;
             }
             let limit = self.skips.limit(fan_out);
             let Some(segment) = self.segment_at_cursor(log, limit) else { continue };
-            let ahead = u32::try_from((limit - self.cursor).min(max - walk.count)).unwrap_or(u32::MAX);
+            let ahead = u32::try_from((limit - self.cursor).min(max - passed)).unwrap_or(u32::MAX);
             match next(log, &segment, self.cursor, Budget { messages: LOOK.messages.min(ahead), ..LOOK }) {
                 Next::Run(run) => {
                     let mut times = run.frames().map(|frame| frame.timestamp_ns().unsigned_abs());
@@ -172,11 +157,9 @@ impl State {
                         .position(|unix_ns| !is_meant(unix_ns))
                         .map_or(run.count(), |at| u32::try_from(at).unwrap_or(u32::MAX));
                     self.pass(self.cursor + u64::from(meant));
-                    walk.count += u64::from(meant);
+                    passed += u64::from(meant);
                     if meant != run.count() {
-                        let kept = run.frames().nth(meant as usize);
-                        walk.at_unix_ns = kept.map(|frame| frame.timestamp_ns().unsigned_abs());
-                        return walk;
+                        return passed;
                     }
                 }
                 Next::Deferred { deadline_unix_ns, .. } if now_unix_ns < deadline_unix_ns => {
@@ -185,21 +168,18 @@ impl State {
                 }
                 Next::Deferred { deadline_unix_ns, .. } if is_meant(deadline_unix_ns) => {
                     self.pass(self.cursor + 1);
-                    walk.count += 1;
+                    passed += 1;
                 }
-                Next::Deferred { deadline_unix_ns, .. } => {
-                    walk.at_unix_ns = Some(deadline_unix_ns);
-                    return walk;
-                }
+                Next::Deferred { .. } => return passed,
                 Next::Damaged(count) => self.pass(self.cursor + u64::from(count)),
                 Next::Gone(count) => self.pass(limit.min(self.cursor + count)),
                 Next::End => self.current = None,
                 Next::NotLoaded => {
                     self.unloaded = Some(segment);
-                    return walk;
+                    return passed;
                 }
             }
         }
-        walk
+        passed
     }
 }

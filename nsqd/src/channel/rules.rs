@@ -57,12 +57,14 @@ impl Channel {
         self.inner.lock().state.rules()
     }
 
-    /// Drops what is too old or too much.
-    pub(crate) fn enforce(&self, now_unix_ns: u64) {
+    /// Drops what is too old or too much. Returns whether messages wait that become too old.
+    pub(crate) fn enforce(&self, now_unix_ns: u64) -> bool {
         let mut inner = self.inner.lock();
-        if inner.state.rules().discards() && !inner.exiting {
-            self.enforce_locked(&mut inner, now_unix_ns);
+        if inner.exiting {
+            return false;
         }
+        self.enforce_locked(&mut inner, now_unix_ns);
+        inner.state.rules().ttl_ns.is_some() && inner.state.has_waiting(self.fan_out())
     }
 
     pub(super) fn enforce_locked(&self, inner: &mut Inner, now_unix_ns: u64) {

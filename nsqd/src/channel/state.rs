@@ -72,8 +72,6 @@ pub(crate) struct State {
     /// Delivered too often; they wait to go elsewhere.
     pub(super) dead: VecDeque<Pending>,
     pub(super) losses: Losses,
-    /// When the next message that waits is too old.
-    pub(super) expires_unix_ns: Option<u64>,
 }
 
 impl State {
@@ -106,7 +104,6 @@ impl State {
             rules: Rules::default(),
             dead: VecDeque::new(),
             losses: Losses::default(),
-            expires_unix_ns: None,
         };
         let mut listed: Vec<u64> = requeued
             .iter()
@@ -164,19 +161,15 @@ impl State {
         self.requeued.len() as u64 + fan_out.saturating_sub(self.cursor)
     }
 
-    /// When the next deferred message is due, or one that waits is too old.
+    /// When the next deferred message is due.
     pub(crate) fn next_due(&self) -> Option<u64> {
-        self.next_deferred().into_iter().chain(self.expires_unix_ns).min()
-    }
-
-    fn next_deferred(&self) -> Option<u64> {
         self.deferred.peek().map(|deferred| deferred.0.deadline_unix_ns)
     }
 
     /// Requeues the deferred messages that are due, and returns how many.
     pub(crate) fn promote(&mut self, now_unix_ns: u64) -> usize {
         let before = self.requeued.len();
-        while self.next_deferred().is_some_and(|due| due <= now_unix_ns) {
+        while self.next_due().is_some_and(|due| due <= now_unix_ns) {
             let Some(Reverse(Deferred { seq, attempts, .. })) = self.deferred.pop() else { break };
             self.requeued.push_back(Pending { seq, attempts });
         }

@@ -35,7 +35,7 @@ pub(super) struct Gate {
 
 #[derive(Debug, Default)]
 struct GateLimits {
-    /// Of the messages that wait in the topic itself.
+    /// Of the messages that wait in the topic itself, while they do not pass to channels.
     own: Option<u64>,
     channels: Vec<(Arc<Channel>, u64)>,
 }
@@ -198,7 +198,9 @@ impl Topic {
             self.gate.refused.fetch_add(messages, Ordering::Relaxed);
             Err(PublishError::Full { place: place.to_owned(), depth, max })
         };
-        if let Some(max) = limits.own {
+        if let Some(max) = limits.own
+            && self.fan_out.held().is_some()
+        {
             check("topic", self.log.tail() - self.fan_out(), max)?;
         }
         for (channel, max) in &limits.channels {
@@ -212,7 +214,9 @@ impl Topic {
     #[inline]
     pub(super) fn trim(&self, now_unix_ns: u64) {
         if self.gate.has(TRIMS) {
-            self.inner.read().channels.iter().for_each(|channel| channel.enforce(now_unix_ns));
+            for channel in &self.inner.read().channels {
+                channel.enforce(now_unix_ns);
+            }
         }
     }
 }

@@ -34,14 +34,19 @@ impl Topic {
         self.log.tail()
     }
 
-    /// Lets bounded channels drop what is too much, and gives segments back.
+    /// Lets channels drop what is too much or too old, and gives segments back. Is asked for again while messages wait that
+    /// grow old.
     pub(super) fn settle(&self) {
         let now = clock::unix_ns();
+        let mut grows_old = false;
         for channel in &self.inner.read().channels {
             channel.settle();
-            channel.enforce(now);
+            grows_old |= channel.enforce(now);
         }
         self.release();
+        if grows_old {
+            self.note_change();
+        }
     }
 
     /// Gives segments back that no channel needs.

@@ -25,6 +25,7 @@ mod metrics;
 mod nsq_bench;
 mod nsq_data;
 mod pause_empty_delete;
+mod policies;
 mod pub_ack;
 mod publish_consume;
 mod quirks;

@@ -32,9 +32,15 @@ const LICENCES: [&str; 11] = [
 ];
 
 /// Crates that are there in more than one version, and why.
-const DUPLICATES: [(&str, &str); 4] = [
+const DUPLICATES: [(&str, &str); 7] = [
+    ("bitflags", "pprof stays with an old version, by its nix"),
+    (
+        "cpufeatures",
+        "of the build of pprof and of tests, each with its own version; nothing of it is in a binary",
+    ),
     ("getrandom", "ring, the cryptography of rustls, stays with an old version until its next one"),
     ("synstructure", "of derive macros only, as syn"),
+    ("nix", "pprof stays with an old version; ours is that of the load generator"),
     (
         "syn",
         "of derive macros only, whose authors move to its version 3 one by one; nothing of it is in a binary",

@@ -22,8 +22,8 @@ const FORBIDDEN_EDGES: [(&str, &[&str], &str); 6] = [
     ("nsqd/src/lookup", &["tcp", "http", "auth"], "it tells of queues, not of how they are reached"),
 ];
 
-/// Where `unsafe` may be written.
-const UNSAFE_PREFIX: &str = "nsqd/src/log/segment";
+/// Where `unsafe` may be written: mapped memory, and one call of the C library that has no safe form.
+const UNSAFE_PREFIXES: [&str; 2] = ["nsqd/src/log/segment", "nsqd/src/heap.rs"];
 
 /// What a TODO must tell: when it is to be done.
 const TODO_CONDITIONS: [&str; 3] = ["when ", "once ", "if "];
@@ -151,11 +151,11 @@ fn first_name(path: &str) -> Option<String> {
 }
 
 #[test]
-fn unsafe_stays_in_the_segment_module() {
+fn unsafe_stays_where_it_is_needed() {
     // Protects memory: what needs care is in one place, where it is tested for it.
     let mut findings = Vec::new();
     for file in all() {
-        if file.path.starts_with(UNSAFE_PREFIX) || file.path.ends_with("tidy/sources.rs") {
+        if UNSAFE_PREFIXES.iter().any(|prefix| file.path.starts_with(prefix)) || file.path.ends_with("tidy/sources.rs") {
             continue;
         }
         for (number, line) in file.code(false) {
@@ -165,7 +165,7 @@ fn unsafe_stays_in_the_segment_module() {
             }
         }
     }
-    expect_none("unsafe outside of the segment module", &findings);
+    expect_none("unsafe where it is not expected", &findings);
 }
 
 #[test]
