@@ -127,8 +127,8 @@ mod tests {
         assert_eq!(check("null"), Ok(0));
         assert!(check("").unwrap_err().to_string().contains("failed to parse metadata in"));
         // NSQ has written what we read, and dropped what it does not know.
-        let channels = Some(vec![ChannelEntry { name: "c".to_owned(), paused: true }]);
-        let topics = Some(vec![TopicEntry { name: "s".to_owned(), paused: false, channels }]);
+        let channels = Some(vec![ChannelEntry { name: "c".to_owned(), paused: true, config: None }]);
+        let topics = Some(vec![TopicEntry { name: "s".to_owned(), paused: false, channels, config: None }]);
         let written = || Metadata { topics: None, version: "1.3.0".to_owned(), checksum: None };
         Metadata { topics, ..written() }.write(data_path.path()).unwrap();
         let text = std::fs::read_to_string(data_path.path().join(Metadata::FILE)).unwrap();
