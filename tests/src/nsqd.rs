@@ -150,6 +150,15 @@ impl Nsqd {
         (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    /// Runs nsqd with nothing but these arguments, which have to end it: exit code, stdout, stderr.
+    pub async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
+        let mut command = tokio::process::Command::new(program());
+        command.args(arguments).kill_on_drop(true);
+        let output = within("the end of an nsqd", command.output()).await.expect("nsqd can be run");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
     /// Starts another nsqd on the same data path that ends before it serves, since faults make it.
     pub async fn fails_to_start_with_faults(&self, faults: &str) -> ExitStatus {
         let mut command = tokio::process::Command::new(program());

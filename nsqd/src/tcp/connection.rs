@@ -104,8 +104,8 @@ pub(crate) async fn serve<S>(
         refuse(&mut stream, &error).await;
         return;
     }
-    info!("TCP: new client({address})");
     let client = nsqd.clients.add(address, &ip);
+    info!(connection = client.id, "TCP: new client({})", client.remote_address);
     let session = Session::new(Arc::clone(&nsqd), Arc::clone(&client), settings);
     let mut connection = Connection::new(stream, session);
     let end = loop {
@@ -127,7 +127,14 @@ pub(crate) async fn serve<S>(
     };
     connection.session.end();
     nsqd.clients.remove(&client);
-    info!("client({}) disconnected: {}", client.remote_address, end.reason());
+    let name = client.identity.read().client_id.clone();
+    info!(
+        connection = client.id,
+        client_id = name,
+        "client({}) disconnected: {}",
+        client.remote_address,
+        end.reason()
+    );
     connection.session.output.cancel_runs();
     if matches!(end, End::Error | End::Silent | End::Client) {
         let finished = timeout(LINGER, connection.finish(end)).await;

@@ -193,9 +193,9 @@ impl Session {
         let text = error.wire_text();
         let text = String::from_utf8_lossy(&text);
         if error.is_fatal() {
-            info!(client = %self.client.remote_address, "refused: {text}");
+            info!(connection = self.client.id, client = %self.client.remote_address, "refused: {text}");
         } else {
-            debug!(client = %self.client.remote_address, "refused: {text}");
+            debug!(connection = self.client.id, client = %self.client.remote_address, "refused: {text}");
         }
         put_error(self.output.small(), error);
     }
@@ -261,7 +261,7 @@ impl Session {
         let (id, asked) = line.req_args()?;
         let delay = asked.min(self.settings.max_req_timeout);
         if delay != asked {
-            info!(client = %self.client.remote_address, ?asked, set_to = ?delay, "REQ timeout out of range");
+            info!(connection = self.client.id, client = %self.client.remote_address, ?asked, set_to = ?delay, "REQ timeout out of range");
         }
         let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
         let deadline = (delay_ns != 0).then(|| now.unix_ns.saturating_add(delay_ns));
@@ -270,7 +270,7 @@ impl Session {
 
     fn ready(&mut self, line: &CommandLine<'_>) -> Result<(), ProtocolError> {
         if self.is_closing {
-            debug!(client = %self.client.remote_address, "ignoring RDY after CLS");
+            debug!(connection = self.client.id, client = %self.client.remote_address, "ignoring RDY after CLS");
             return Ok(());
         }
         let subscription = self.subscription.as_mut().ok_or(ProtocolError::WrongState { verb: Verb::Rdy })?;

@@ -47,6 +47,53 @@ async fn each_line_is_an_object_whatever_a_client_sends() {
 }
 
 #[tokio::test]
+async fn a_connection_can_be_followed() {
+    // Protects the search for what one client did: all lines about a connection have its number, which is never used
+    // again, and the last one tells who it was.
+    if !ours_only("its lines have the address alone, and there are five and more of each connection") {
+        return;
+    }
+    let nsqd = Nsqd::start_with(&["--log-format=json"]).await;
+    let mut client = nsqd.connect().await;
+    client.identify(r#"{"client_id":"worker \"7\""}"#).await;
+    client.send("FOO\n").await;
+    client.next_error().await;
+    drop(client);
+    let end = object(&nsqd.await_log("disconnected").await);
+    assert_eq!(end["client_id"], "worker \"7\"");
+    for text in ["TCP: new client(", "refused: E_INVALID"] {
+        assert_eq!(object(&nsqd.await_log(text).await)["connection"], end["connection"], "{text}");
+    }
+    drop(nsqd.connect().await);
+    nsqd.connect().await.publish("t", "x").await;
+    nsqd.await_log("TOPIC(t): created").await;
+    let lines: Vec<Value> = nsqd.log().iter().map(|line| object(line)).collect();
+    let begun: Vec<&Value> = lines
+        .iter()
+        .filter(|line| line["message"].as_str().is_some_and(|text| text.starts_with("TCP: new client(")))
+        .map(|line| &line["connection"])
+        .collect();
+    assert!(begun.windows(2).all(|pair| pair[0] != pair[1]), "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_probe_is_no_error() {
+    // Protects the log from load balancers, which connect and close every second.
+    if !ours_only("a probe is two lines, one of them an error") {
+        return;
+    }
+    let nsqd = Nsqd::start().await;
+    for _ in 0..3 {
+        drop(tokio::net::TcpStream::connect(nsqd.tcp_address()).await.expect("it listens"));
+        drop(tokio::net::TcpStream::connect(nsqd.http_address()).await.expect("it listens"));
+    }
+    nsqd.connect().await.publish("t", "x").await;
+    nsqd.await_log("TOPIC(t): created").await;
+    let about_clients = |line: &&String| line.contains("client") || line.contains("ERROR");
+    assert_eq!(nsqd.log().iter().filter(about_clients).count(), 1, "{:#?}", nsqd.log());
+}
+
+#[tokio::test]
 async fn a_renamed_log_file_is_replaced_at_sighup() {
     // Protects those who keep logs in files: what was there stays, logrotate costs no line, stderr has nothing twice.
     if !ours_only("--log-file") {

@@ -24,6 +24,7 @@ mod lookup;
 mod metrics;
 mod nsq_bench;
 mod nsq_data;
+mod options;
 mod pause_empty_delete;
 mod policies;
 mod pub_ack;

@@ -43,7 +43,8 @@ async fn a_message_that_is_delivered_too_often_goes_to_the_dead_letter_topic() {
     assert_eq!((dead.body.as_slice(), dead.attempts), (&b"poison"[..], 1));
     inspector.fin(dead.id).await;
     let channel = nsqd.await_channel("orders", "billing", |channel| channel["dead_letter_count"] == 1).await;
-    for (key, expected) in [("depth", 0), ("in_flight_count", 0), ("requeue_count", 1), ("timeout_count", 1)] {
+    for (key, expected) in [("depth", 0), ("in_flight_count", 0), ("requeue_count", 1), ("timeout_count", 1)]
+    {
         assert_eq!(channel[key], expected, "{key}");
     }
     // The other channel has its own copy.

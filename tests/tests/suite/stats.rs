@@ -217,3 +217,58 @@ async fn message_counts_start_anew_with_the_process() {
     let channel = stats.channel("t", "c");
     assert_eq!((&channel["depth"], &channel["message_count"]), (&json!(3), &json!(0)));
 }
+
+#[tokio::test]
+async fn latencies_are_those_of_finished_messages() {
+    // Protects the percentiles that operators watch: from publishing to FIN, waits and requeues included, in the order
+    // in which they were asked for, and for a topic over all its channels.
+    let flags = ["--e2e-processing-latency-percentile=0.5,1.0", "--e2e-processing-latency-percentile=0.99"];
+    let nsqd = Nsqd::start_with(&flags).await;
+    nsqd.post_ok("/topic/create?topic=bare").await;
+    nsqd.create_channel("t", "idle").await;
+    let mut consumer = nsqd.consumer("t", "c", 1).await;
+    let begun = std::time::Instant::now();
+    consumer.publish("t", "slow").await;
+    let message = consumer.next_message().await;
+    consumer.req(message.id, Duration::from_millis(300)).await;
+    let message = consumer.next_message().await;
+    consumer.fin(message.id).await;
+    nsqd.await_channel("t", "c", |channel| channel["e2e_processing_latency"]["count"] == 1).await;
+    let elapsed = u64::try_from(begun.elapsed().as_nanos()).expect("not that long");
+    let stats = nsqd.stats().await;
+    for latency in
+        [&stats.topic("t")["e2e_processing_latency"], &stats.channel("t", "c")["e2e_processing_latency"]]
+    {
+        assert_eq!(latency["count"], 1);
+        let percentiles = latency["percentiles"].as_array().expect("a list");
+        let quantiles: Vec<String> = percentiles.iter().map(|one| one["quantile"].to_string()).collect();
+        assert_eq!(quantiles, ["1", "0.99", "0.5"]);
+        for percentile in percentiles {
+            let value = percentile["value"].as_u64().expect("a whole number");
+            assert!((300_000_000..elapsed).contains(&value), "{value}");
+        }
+    }
+    let none = json!({"count": 0, "percentiles": [{"quantile": 1, "value": 0}, {"quantile": 0.99, "value": 0}, {"quantile": 0.5, "value": 0}]});
+    assert_eq!(stats.channel("t", "idle")["e2e_processing_latency"], none);
+    assert_eq!(stats.topic("bare")["e2e_processing_latency"], json!({"count": 0, "percentiles": null}));
+    let text = nsqd.get("/stats").await.text();
+    let line = text.lines().find(|line| line.contains("[c ")).expect("the line of the channel");
+    let (_, shown) = line.split_once("e2e%: ").expect("latencies");
+    assert!(shown.split(", ").all(|one| one.ends_with('s')) && shown.split(", ").count() == 3, "{line}");
+}
+
+#[tokio::test]
+async fn latencies_are_forgotten_with_time() {
+    // Protects the percentiles from what was an hour ago.
+    let nsqd = Nsqd::start_with(&[
+        "--e2e-processing-latency-percentile=0.99",
+        "--e2e-processing-latency-window-time=600ms",
+    ])
+    .await;
+    let mut consumer = nsqd.consumer("t", "c", 1).await;
+    consumer.publish("t", "x").await;
+    consumer.finish_messages(1).await;
+    let count = |channel: &serde_json::Value| channel["e2e_processing_latency"]["count"].clone();
+    nsqd.await_channel("t", "c", |channel| channel["in_flight_count"] == 0 && channel["depth"] == 0).await;
+    nsqd.await_channel("t", "c", |channel| count(channel) == 0).await;
+}

@@ -155,7 +155,9 @@ fn unsafe_stays_where_it_is_needed() {
     // Protects memory: what needs care is in one place, where it is tested for it.
     let mut findings = Vec::new();
     for file in all() {
-        if UNSAFE_PREFIXES.iter().any(|prefix| file.path.starts_with(prefix)) || file.path.ends_with("tidy/sources.rs") {
+        if UNSAFE_PREFIXES.iter().any(|prefix| file.path.starts_with(prefix))
+            || file.path.ends_with("tidy/sources.rs")
+        {
             continue;
         }
         for (number, line) in file.code(false) {
