@@ -132,7 +132,7 @@ impl State {
     }
 
     /// Passes over fresh messages from the cursor on, at most `max`, while `is_meant` says so of when they were
-    /// published or due, and returns how many. Deferred ones that are not due are put aside as in a delivery.
+    /// published or due, and returns how many. Deferred ones are put aside on the way.
     fn walk(
         &mut self,
         log: &Log,
@@ -170,7 +170,11 @@ impl State {
                     self.pass(self.cursor + 1);
                     passed += 1;
                 }
-                Next::Deferred { .. } => return passed,
+                Next::Deferred { .. } => {
+                    // Behind it may be some that were published before it was due.
+                    self.requeued.push_back(Pending { seq: self.cursor, attempts: 0 });
+                    self.cursor += 1;
+                }
                 Next::Damaged(count) => self.pass(self.cursor + u64::from(count)),
                 Next::Gone(count) => self.pass(limit.min(self.cursor + count)),
                 Next::End => self.current = None,

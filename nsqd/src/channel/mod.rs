@@ -15,6 +15,8 @@ mod state;
 mod window;
 
 #[cfg(test)]
+mod discard_tests;
+#[cfg(test)]
 mod restore_tests;
 #[cfg(test)]
 mod state_tests;
