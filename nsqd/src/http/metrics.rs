@@ -156,7 +156,7 @@ fn storage(text: &mut Exposition, nsqd: &Nsqd) {
 /// Name, kind, help, and the figure itself.
 type Figure<T> = (&'static str, &'static str, &'static str, fn(&T) -> u64);
 
-const TOPIC_FIGURES: [Figure<Topic>; 10] = [
+const TOPIC_FIGURES: [Figure<Topic>; 11] = [
     ("nsqd_topic_depth", "gauge", "Messages that wait in the topic itself.", |topic| topic.counts.depth),
     ("nsqd_topic_messages_total", "counter", "Messages published since the start.", |topic| {
         topic.counts.message_count
@@ -172,6 +172,9 @@ const TOPIC_FIGURES: [Figure<Topic>; 10] = [
     ),
     ("nsqd_topic_paused", "gauge", "Whether the topic is paused.", |topic| topic.counts.paused.into()),
     ("nsqd_topic_producers", "gauge", "TCP connections that have published to it.", |topic| topic.producers),
+    ("nsqd_topic_channels", "gauge", "Its channels, ephemeral ones included.", |topic| {
+        topic.counts.channels.len() as u64
+    }),
     ("nsqd_topic_ephemeral_channels", "gauge", "Its ephemeral channels.", |topic| topic.ephemeral_channels),
     ("nsqd_topic_segments", "gauge", "Files that hold messages.", |topic| topic.counts.usage.segments as u64),
     ("nsqd_topic_storage_bytes", "gauge", "Bytes of these files.", |topic| topic.counts.usage.bytes),

@@ -88,3 +88,79 @@ async fn metrics_tell_what_happened() {
     }
     assert!(nsqd.post("/metrics", b"").await.status == 405);
 }
+
+#[tokio::test]
+async fn latencies_and_syncs_are_histograms() {
+    // Protects quantiles over all nodes: buckets that add up, in seconds.
+    if !ours_only("it has no /metrics") {
+        return;
+    }
+    let nsqd = Nsqd::start_with(&["--pub-ack=sync"]).await;
+    let mut consumer = nsqd.consumer("t", "c", 10).await;
+    consumer.mpub("t", &["1", "2", "3"]).await;
+    consumer.finish_messages(3).await;
+    nsqd.await_channel("t", "c", |channel| channel["in_flight_count"] == 0).await;
+    let text = nsqd.get("/metrics").await.text();
+    let samples = parse(&text);
+    let name = "nsqd_channel_e2e_latency_seconds";
+    let labels = "topic=\"t\",channel=\"c\"";
+    let close = |series: String, value: f64| {
+        assert!((samples[&series] - value).abs() < 0.1, "{series} is {}", samples[&series]);
+    };
+    close(format!("{name}_count{{{labels}}}"), 3.0);
+    close(format!("{name}_bucket{{{labels},le=\"+Inf\"}}"), 3.0);
+    close(format!("{name}_bucket{{{labels},le=\"3600\"}}"), 3.0);
+    assert!(0.0 < samples[&format!("{name}_sum{{{labels}}}")]);
+    assert!(1.0 <= samples["nsqd_sync_duration_seconds_count"]);
+    check_with_promtool(&text);
+}
+
+/// What Prometheus itself thinks of the text, where its tool is installed.
+fn check_with_promtool(text: &str) {
+    use std::{io::Write, process::Stdio};
+    let tool = std::process::Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut tool) = tool else {
+        println!("skipped: there is no promtool");
+        return;
+    };
+    tool.stdin.take().expect("it is piped").write_all(text.as_bytes()).expect("it reads");
+    let output = tool.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn the_number_of_series_has_a_bound() {
+    // Protects Prometheus from names that come and go, and from a client that makes topics without end.
+    if !ours_only("it has no /metrics") {
+        return;
+    }
+    let nsqd = Nsqd::start_with(&["--metrics-topics-max=2"]).await;
+    for topic in ["a", "b", "c", "e%23ephemeral"] {
+        nsqd.create_channel(topic, "c").await;
+        nsqd.create_channel(topic, "tail%23ephemeral").await;
+    }
+    let topics = |text: &str, name: &str| -> BTreeSet<String> {
+        let series = parse(text).into_keys();
+        let of = |series: String| Some(series.strip_prefix(name)?.trim_matches(['{', '}']).to_owned());
+        series.filter_map(of).collect()
+    };
+    let text = nsqd.get("/metrics").await.text();
+    assert_eq!(topics(&text, "nsqd_topic_depth"), ["topic=\"a\"", "topic=\"b\""].map(String::from).into());
+    let shown = ["topic=\"a\",channel=\"c\"", "topic=\"b\",channel=\"c\""].map(String::from).into();
+    assert_eq!(topics(&text, "nsqd_channel_depth"), shown);
+    let samples = parse(&text);
+    for (series, value) in [
+        ("nsqd_topics", 4.0),
+        ("nsqd_topics_not_shown", 2.0),
+        ("nsqd_topic_channels{topic=\"a\"}", 2.0),
+        ("nsqd_topic_ephemeral_channels{topic=\"a\"}", 1.0),
+    ] {
+        assert_eq!(samples.get(series), Some(&value), "{series}");
+    }
+    let all = nsqd.get("/metrics?include_ephemeral=true").await.text();
+    assert_eq!(topics(&all, "nsqd_channel_depth").len(), 4, "{all}");
+}
