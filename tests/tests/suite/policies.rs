@@ -1,6 +1,6 @@
 //! Policies of topics and channels: each shown from the request that sets it to what becomes of a message.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
 use tests::{Nsqd, ours_only};
@@ -373,4 +373,49 @@ async fn what_is_wrong_with_a_policy_is_said_and_nothing_changes() {
     assert_eq!(nsqd.get("/topic/config?topic=t").await.json(), json!({}));
     let response = nsqd.http().await.request("PUT", "/topic/config?topic=t", b"{}").await;
     assert_eq!((response.status, response.header("Allow")), (405, Some("GET, OPTIONS, POST")));
+}
+
+#[tokio::test]
+async fn a_kill_while_dead_letters_move_loses_none() {
+    // Protects dead letters under load: whenever the process is killed, each is in its channel or in the dead-letter topic.
+    if !ours_only("it has no dead letters") {
+        return;
+    }
+    const COUNT: usize = 3000;
+    let mut nsqd = Nsqd::start().await;
+    nsqd.create_channel("t", "c").await;
+    nsqd.create_channel("dead", "c").await;
+    set(&nsqd, "/topic/config?topic=t", json!({"max_attempts": 1, "dead_letter_topic": "dead"})).await;
+    let bodies: Vec<String> = (0..COUNT).map(|number| number.to_string()).collect();
+    nsqd.connect().await.mpub("t", &bodies).await;
+    let mut consumer = nsqd.consumer("t", "c", 100).await;
+    let requeue = async {
+        while let Some(message) = consumer.read_message().await {
+            consumer.req(message.id, Duration::ZERO).await;
+        }
+    };
+    let some_moved = nsqd.await_channel("dead", "c", |channel| channel["depth"].as_u64() > Some(500));
+    tokio::select! {
+        () = requeue => {}
+        _ = some_moved => {}
+    }
+    nsqd.kill().await;
+    let nsqd = nsqd.start_again().await;
+    let mut seen = BTreeSet::new();
+    for (topic, rdy) in [("t", 100), ("dead", 100)] {
+        // What had been tried once before the kill may have moved by now.
+        let mut reader = nsqd.consumer(topic, "c", rdy).await;
+        loop {
+            let channel = nsqd.stats().await.channel(topic, "c");
+            if channel["depth"] == 0 && channel["in_flight_count"] == 0 {
+                break;
+            }
+            if let Ok(message) = tokio::time::timeout(Duration::from_millis(200), reader.next_message()).await
+            {
+                seen.insert(String::from_utf8(message.body).expect("a number"));
+                reader.fin(message.id).await;
+            }
+        }
+    }
+    assert_eq!(seen.len(), COUNT);
 }
