@@ -6,7 +6,7 @@ use std::fmt::{Arguments, Debug, Display, Formatter, Result, Write};
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 
-use super::line::{Bounded, LINE_BYTES_MAX};
+use super::bounded::{Bounded, LINE_BYTES_MAX};
 
 /// An event's text and values in the order in which they are written in the source, each text up to a line's length.
 #[derive(Debug, Default)]

@@ -8,8 +8,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::ser::Formatter;
 
 use super::Level;
+use super::bounded::{CUT_MARK, LINE_BYTES_MAX, is_unsafe};
 use super::fields::{Fields, Value};
-use super::line::{CUT_MARK, LINE_BYTES_MAX, is_unsafe};
 
 /// The keys that each line may have. A field of such a name gets another one.
 const OWN_KEYS: [&str; 4] = ["time", "level", "program", "message"];

@@ -8,6 +8,7 @@
 //! One event is one line, whatever a peer puts into a value: control characters are escaped, a value with a blank, `=`
 //! or quote in it is quoted, and a line is cut at [`LINE_BYTES_MAX`]. In JSON the values are cut, and the line stays JSON.
 
+mod bounded;
 mod fields;
 mod format;
 mod json;
@@ -16,9 +17,9 @@ mod level;
 mod line;
 mod output;
 
+pub use bounded::LINE_BYTES_MAX;
 pub use format::Format;
 pub use layer::{Config, InitError, Log, fatal, init};
 pub use level::{Level, LevelError};
-pub use line::LINE_BYTES_MAX;
 
 pub(crate) use line::{Clock, start};

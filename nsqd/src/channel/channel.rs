@@ -15,7 +15,6 @@ use protocol::{ChannelName, MessageId};
 use super::{
     fan_out::FanOut,
     latency::Latency,
-    snapshot::Delivered,
     state::{Parcel, Pending, State},
 };
 use crate::{
@@ -46,6 +45,9 @@ pub(crate) enum JoinError {
     /// It has as many consumers as are allowed.
     Full,
 }
+
+/// Deliveries to consumers anywhere, in the region, and in the zone of this nsqd.
+pub(crate) type Delivered = [u64; 3];
 
 /// What a channel is made of.
 #[derive(Debug)]

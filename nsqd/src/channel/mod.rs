@@ -4,6 +4,7 @@
 mod channel;
 mod checkpoint;
 mod discard;
+mod enforcing;
 mod fan_out;
 mod latency;
 mod line;
@@ -24,9 +25,10 @@ mod state_tests;
 pub(crate) use self::{
     channel::{Channel, JoinError, Setup, Taken},
     checkpoint::{Checkpoint, write_atomically},
+    enforcing::Dead,
     fan_out::FanOut,
     latency::{BOUNDS_NS, Sketch},
-    rules::{Dead, Rules},
+    rules::Rules,
     snapshot::Snapshot,
     state::{Deferred, Parcel, Pending},
 };

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    channel::Channel,
+    channel::{Channel, Delivered},
     latency::{Finished, Sketch},
     rules::Losses,
     state::Counts,
 };
 use crate::client::Client;
-
-/// Deliveries to consumers anywhere, in the region, and in the zone of this nsqd.
-pub(crate) type Delivered = [u64; 3];
 
 /// What statistics show of a channel.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@ mod commit;
 mod dead_letters;
 mod environment;
 mod folder;
+mod gate;
 mod housekeeping;
 mod metadata;
 mod opening;

@@ -16,8 +16,8 @@ use super::{
     commit::Waiters,
     environment::Environment,
     folder::{Folder, StateFile, TopicState},
+    gate::Gate,
     metadata::TopicEntry,
-    policies::Gate,
     policy::TopicPolicy,
     topic::{Inner, Topic},
 };

@@ -1,62 +1,19 @@
 //! A topic's policies at work.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::MutexGuard;
 use protocol::ChannelName;
 use tracing::error;
 
 use super::{
+    gate::{GateLimits, REFUSES, TRIMS, WAITS},
     metadata::TopicEntry,
     policy::{Effective, PolicyError, QueuePolicy, TopicPolicy},
     publish_error::PublishError,
     topic::{Inner, Topic},
 };
-use crate::{channel::Channel, clock};
-
-/// Publishes may be refused.
-const REFUSES: u8 = 1;
-/// Channels may drop messages because of a publish.
-const TRIMS: u8 = 2;
-/// OK waits for the disk.
-const WAITS: u8 = 4;
-
-/// What a publish has to look at.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    flags: AtomicU8,
-    /// Held from the look to the publish, so that several publishers do not fill the same place.
-    limits: Mutex<GateLimits>,
-    refused: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct GateLimits {
-    /// Of the messages that wait in the topic itself, while they do not pass to channels.
-    own: Option<u64>,
-    channels: Vec<(Arc<Channel>, u64)>,
-}
-
-impl Gate {
-    /// Before the first policy is applied.
-    pub(super) fn new(waits_for_disk: bool) -> Self {
-        let gate = Self::default();
-        gate.flags.store(if waits_for_disk { WAITS } else { 0 }, Ordering::Relaxed);
-        gate
-    }
-
-    fn has(&self, flag: u8) -> bool {
-        self.flags.load(Ordering::Relaxed) & flag != 0
-    }
-
-    /// Messages that were refused since the start.
-    pub(super) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
-    }
-}
+use crate::clock;
 
 impl Topic {
     /// Whether OK waits until the messages are on the disk.
@@ -166,7 +123,7 @@ impl Topic {
             flags |= REFUSES;
         }
         *self.gate.limits.lock() = limits;
-        self.gate.flags.store(flags, Ordering::Relaxed);
+        self.gate.set(flags);
         self.note_change();
     }
 
@@ -195,7 +152,7 @@ impl Topic {
             if depth.saturating_add(messages) <= max {
                 return Ok(());
             }
-            self.gate.refused.fetch_add(messages, Ordering::Relaxed);
+            self.gate.note_refused(messages);
             Err(PublishError::Full { place: place.to_owned(), depth, max })
         };
         if let Some(max) = limits.own

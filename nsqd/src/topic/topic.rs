@@ -17,7 +17,7 @@ use super::{
     commit::Waiters,
     environment::Environment,
     folder::{Folder, TopicState},
-    policies::Gate,
+    gate::Gate,
     policy::{QueuePolicy, TopicPolicy},
 };
 use crate::{
