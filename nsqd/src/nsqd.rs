@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -51,16 +52,18 @@ impl Ports {
 }
 
 impl Nsqd {
+    /// # Errors
+    /// The system has no thread left.
     pub(crate) fn new(
         mut start: Start,
         log: Log,
         topics: Arc<Topics>,
         alarms: Arc<Alarms>,
         tcp: Arc<tcp::Settings>,
-        reports: Reports,
         hostname: String,
         ports: Ports,
-    ) -> Arc<Self> {
+    ) -> io::Result<Arc<Self>> {
+        let reports = Reports::start()?;
         let clients = Clients::default();
         let start_unix = clock::unix_seconds();
         let options = &start.options;
@@ -68,7 +71,7 @@ impl Nsqd {
         let tcp_port = Ports::told(options.broadcast_tcp_port, ports.tcp);
         let http_port = Ports::told(options.broadcast_http_port, ports.http);
         start.set_ports(tcp_port, http_port);
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             start,
             log,
             topics,
@@ -80,7 +83,7 @@ impl Nsqd {
             start_unix,
             ports,
             lookupds,
-        })
+        }))
     }
 
     /// Registers with these nsqlookupds from now on.

@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn more_than_may_wait_are_refused_and_the_others_are_answered() {
         let reports = Reports::start().unwrap();
-        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (release, held) = bounded::<()>(1);
         let first = reports.make(move || held.recv().is_ok()).unwrap();
         let others: Vec<_> = (0..2 * WAITING_MAX).map(|number| reports.make(move || number)).collect();
         release.send(()).unwrap();

@@ -25,9 +25,7 @@ use crate::{
     lookup, nsq1,
     nsqd::{Nsqd, Ports},
     options::{Options, Start},
-    reload,
-    reports::Reports,
-    statsd, tcp,
+    reload, statsd, tcp,
     timers::Timers,
     topic::{Commits, Environment, Housekeeping, Topics},
     workers::Workers,
@@ -116,8 +114,8 @@ impl Daemon {
             https: https.as_ref().map_or(0, |(listener, _)| listener.port()),
         };
         let settings = Arc::new(tcp::Settings::new(&start.options, tls.clone(), authorizer));
-        let reports = Reports::start().map_err(|error| instantiate(error.to_string()))?;
-        let nsqd = Nsqd::new(start, log, topics, alarms, settings, reports, hostname, ports);
+        let nsqd = Nsqd::new(start, log, topics, alarms, settings, hostname, ports)
+            .map_err(|error| instantiate(error.to_string()))?;
         Ok(Self { lock, nsqd, storage, timers, runtime, hangups, asker, tcp, http, https, tls })
     }
 
@@ -224,8 +222,8 @@ fn environment(
         sync_every: options.sync_every,
         ephemeral_depth_max: options.mem_queue_size,
         prefers_near: options.topology_aware,
-        latency_window_ns: (!options.latency.percentiles.is_empty())
-            .then(|| u64::try_from(options.latency.window.as_nanos()).unwrap_or(u64::MAX)),
+        latency_window_ns: (!options.statistics.latency.percentiles.is_empty())
+            .then(|| u64::try_from(options.statistics.latency.window.as_nanos()).unwrap_or(u64::MAX)),
         names: tokio::sync::watch::Sender::new(0),
         asks_elsewhere: (!options.lookupd_tcp_addresses.is_empty()).into(),
         check: check(options.verify_data, was_clean),

@@ -161,7 +161,7 @@ impl Report {
         let Wanted { topic, channel, with_clients, with_memory } = wanted;
         let with_clients = *with_clients;
         let memory_max = nsqd.start.options.mem_queue_size;
-        let percentiles = &nsqd.start.options.latency.percentiles;
+        let percentiles = &nsqd.start.options.statistics.latency.percentiles;
         let now = clock::unix_ns();
         let topics: Vec<_> = match topic {
             Some(name) => nsqd.topics.get(name).into_iter().collect(),

@@ -29,10 +29,12 @@ struct Told(HashMap<(String, Option<String>), Counters>);
 
 /// Pushes once an interval until `stop`; what is then on its way goes out at once. Without an address it does nothing.
 pub(crate) async fn run(nsqd: Arc<Nsqd>, stop: CancellationToken) {
-    let Some(statsd) = nsqd.start.options.statsd.clone() else {
+    let Some(statsd) = nsqd.start.options.statistics.statsd.clone() else {
         return stop.cancelled().await;
     };
-    let spread = if REST < statsd.interval { statsd.interval - REST } else { statsd.interval };
+    // Where there is no room for the rest, over all of it.
+    let spread =
+        statsd.interval.checked_sub(REST).filter(|spread| !spread.is_zero()).unwrap_or(statsd.interval);
     let told = Arc::new(Mutex::new(Told::default()));
     let mut next = Instant::now() + statsd.interval;
     loop {
@@ -84,7 +86,7 @@ impl Told {
     fn packets(&mut self, nsqd: &Nsqd, statsd: &Statsd) -> Vec<String> {
         let wanted =
             Wanted { topic: None, channel: None, with_clients: false, with_memory: statsd.mem_stats };
-        self.lines(&Report::collect(nsqd, &wanted), statsd).packets
+        self.lines(&Report::collect(nsqd, &wanted), statsd).full
     }
 
     /// The lines of a push, in packets.
@@ -129,14 +131,14 @@ fn since(now: Counters, before: Option<&Counters>) -> Counters {
 struct Packets {
     prefix: String,
     bytes_max: usize,
-    packets: Vec<String>,
+    full: Vec<String>,
     line: String,
 }
 
 impl Packets {
     fn new(statsd: &Statsd) -> Self {
         let prefix = statsd.prefix.clone();
-        Self { prefix, bytes_max: statsd.packet_bytes, packets: Vec::new(), line: String::new() }
+        Self { prefix, bytes_max: statsd.packet_bytes, full: Vec::new(), line: String::new() }
     }
 
     fn topic(&mut self, topic: &TopicReport, [messages, bytes, _]: Counters) {
@@ -191,9 +193,9 @@ impl Packets {
         self.line.clear();
         writeln!(self.line, "{}{name}{figure}:{value}|{kind}", self.prefix)
             .expect("a String takes all that is written");
-        match self.packets.last_mut() {
+        match self.full.last_mut() {
             Some(packet) if packet.len() + self.line.len() <= self.bytes_max => packet.push_str(&self.line),
-            _ => self.packets.push(self.line.clone()),
+            _ => self.full.push(self.line.clone()),
         }
     }
 }
@@ -214,7 +216,7 @@ mod tests {
     use super::*;
 
     fn packets(bytes_max: usize) -> Packets {
-        Packets { prefix: "p.".to_owned(), bytes_max, packets: Vec::new(), line: String::new() }
+        Packets { prefix: "p.".to_owned(), bytes_max, full: Vec::new(), line: String::new() }
     }
 
     #[test]
@@ -231,7 +233,7 @@ mod tests {
             "p.t.longer_than_the_packets:5|g\n",
             "p.d:6|g\n",
         ];
-        assert_eq!(packets.packets, expected);
+        assert_eq!(packets.full, expected);
     }
 
     #[test]

@@ -24,7 +24,9 @@ impl State {
         self.rules = rules;
         // What is dead under the new rules, and what no longer is.
         let all: Vec<Pending> = self.dead.drain(..).chain(self.requeued.drain(..)).collect();
-        all.into_iter().for_each(|message| self.put_back(message));
+        for message in all {
+            self.put_back(message);
+        }
         let is_dead = |attempts: u16| rules.attempts_max.is_some_and(|max| max <= attempts);
         if self.deferred.iter().any(|deferred| is_dead(deferred.0.attempts)) {
             let (dead, deferred): (Vec<_>, Vec<_>) =

@@ -56,8 +56,8 @@ struct World {
 }
 
 impl World {
-    fn apply(&mut self, op: Op) {
-        match op {
+    fn apply(&mut self, op: &Op) {
+        match *op {
             Op::Publish(count, delay) => {
                 let deadline = delay.map(|delay| self.now + delay);
                 let bodies = std::iter::repeat_n(&b"some body"[..], count);
@@ -90,7 +90,9 @@ impl World {
                     self.state.finish(&seqs);
                     self.state.count_dead_lettered(seqs.len() as u64);
                 } else {
-                    dead.iter().for_each(|(message, _)| self.state.requeue(*message, None));
+                    for (message, _) in dead {
+                        self.state.requeue(message, None);
+                    }
                 }
             }
         }
@@ -161,7 +163,7 @@ proptest! {
                 assert_eq!(world.state.dead(), 0);
                 continue;
             }
-            world.apply(op);
+            world.apply(&op);
         }
         storage.stop();
     }

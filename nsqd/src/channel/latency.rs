@@ -98,12 +98,16 @@ impl Window {
         // A clock that was set back lasts until it has caught up.
         if self.turn < turn {
             if self.turn + 1 < turn {
-                self.halves[usize::from(turn % 2 == 0)].clear();
+                self.halves[Self::place(turn + 1)].clear();
             }
-            self.halves[usize::from(turn % 2 == 1)].clear();
+            self.halves[Self::place(turn)].clear();
             self.turn = turn;
         }
-        &mut self.halves[usize::from(self.turn % 2 == 1)]
+        &mut self.halves[Self::place(self.turn)]
+    }
+
+    fn place(turn: u64) -> usize {
+        usize::from(!turn.is_multiple_of(2))
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn metrics(nsqd: &Nsqd, parameters: &Parameters) -> Response {
     let producers = producers(nsqd);
     let is_shown = |is_ephemeral: bool| with_ephemeral || !is_ephemeral;
     let all = nsqd.topics.all();
-    let topics_max = nsqd.start.options.metrics_topics_max;
+    let topics_max = nsqd.start.options.statistics.metrics_topics_max;
     let shown = all.iter().filter(|topic| is_shown(topic.name().is_ephemeral())).take(topics_max);
     let topics: Vec<Topic> = unhurried(shown)
         .map(|topic| {

@@ -46,12 +46,13 @@ async fn follow(nsqd: &Arc<Nsqd>, identify: &LookupIdentify, known: &Known) {
             stays
         });
         for address in list {
-            if !peers.contains_key(&address) {
+            // Twice in the list is one connection.
+            peers.entry(address).or_insert_with_key(|address| {
                 info!("LOOKUP({address}): adding peer");
                 known.lock().insert(address.clone(), None);
                 let peer = peer::run(Arc::clone(nsqd), address.clone(), identify.clone(), Arc::clone(known));
-                peers.insert(address, tasks.spawn(peer));
-            }
+                tasks.spawn(peer)
+            });
         }
         if lists.changed().await.is_err() {
             std::future::pending::<()>().await;

@@ -12,7 +12,7 @@ use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
 use daemon::tls::{MinVersion, TlsOptions};
 
 use super::{
-    statistics::{Latency, Statsd},
+    statistics::{Statistics, Statsd},
     table,
 };
 
@@ -104,10 +104,7 @@ pub struct Options {
     pub max_deflate_level: u8,
     /// Whether consumers near by are preferred.
     pub topology_aware: bool,
-    /// `None`: nothing is pushed.
-    pub statsd: Option<Statsd>,
-    pub latency: Latency,
-    pub metrics_topics_max: usize,
+    pub statistics: Statistics,
 }
 
 /// How authorization servers are asked.
@@ -149,7 +146,7 @@ impl Start {
         let options = Options::read(&settings, hostname).map_err(|cause| program.refuse(cause))?;
         settings.set("broadcast-address", Value::Text(options.broadcast_address.clone()));
         settings.set("max-defer-timeout", duration_value(options.max_defer_timeout));
-        let percentiles = Value::Floats(options.latency.percentiles.clone());
+        let percentiles = Value::Floats(options.statistics.latency.percentiles.clone());
         settings.set("e2e-processing-latency-percentile", percentiles);
         let mut warnings = loaded.warnings;
         warnings.extend(options.doubts());
@@ -177,7 +174,7 @@ impl Start {
             return;
         };
         let prefix = Statsd::full_prefix(&prefix, &self.options.broadcast_address, http);
-        if let Some(statsd) = &mut self.options.statsd {
+        if let Some(statsd) = &mut self.options.statistics.statsd {
             statsd.prefix.clone_from(&prefix);
         }
         self.settings.set("statsd-prefix", Value::Text(prefix));
@@ -254,9 +251,7 @@ impl Options {
                 // The text is NSQ's.
                 .map_err(|_| Refused::new("--max-deflate-level must be [1,9]"))?,
             topology_aware: topology_aware(r.texts("enable-experiment"))?,
-            statsd: Statsd::read(r)?,
-            latency: Latency::read(r, settings.source("e2e-processing-latency-percentile"))?,
-            metrics_topics_max: r.int("metrics-topics-max", 0..=i64::MAX)?,
+            statistics: Statistics::read(r, settings.source("e2e-processing-latency-percentile"))?,
         };
         reader.finish();
         Ok(options)

@@ -8,4 +8,4 @@ mod statistics;
 mod table;
 
 pub use checked::{AuthMethod, Options, Start};
-pub use statistics::{Latency, Statsd};
+pub use statistics::{Latency, Statistics, Statsd};

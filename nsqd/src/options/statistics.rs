@@ -18,6 +18,17 @@ const PACKET_BYTES_DEFAULT: usize = 4096;
 /// What UDP over IPv4 can carry.
 const PACKET_BYTES_MAX: usize = 65_507;
 
+/// What is told to other programs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statistics {
+    /// `None`: nothing is pushed.
+    pub statsd: Option<Statsd>,
+    /// Latency percentiles.
+    pub latency: Latency,
+    /// Topics that `/metrics` shows one by one.
+    pub metrics_topics_max: usize,
+}
+
 /// Where statistics are pushed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statsd {
@@ -44,12 +55,26 @@ pub struct Latency {
     pub window: Duration,
 }
 
+impl Statistics {
+    /// Reads its options. `percentiles` says where those come from.
+    ///
+    /// # Errors
+    /// [`Refused`]
+    pub(super) fn read(reader: &mut Reader<'_>, percentiles: Source) -> Result<Self, Refused> {
+        Ok(Self {
+            statsd: Statsd::read(reader)?,
+            latency: Latency::read(reader, percentiles)?,
+            metrics_topics_max: reader.int("metrics-topics-max", 0..=i64::MAX)?,
+        })
+    }
+}
+
 impl Statsd {
     /// Reads its options; `None` without an address.
     ///
     /// # Errors
     /// [`Refused`]
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, Refused> {
+    fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, Refused> {
         const NAME: &str = "statsd-address";
         let address = reader.text(NAME);
         let packet_bytes: i64 = reader.int("statsd-udp-packet-size", i64::MIN..=i64::MAX)?;
@@ -94,7 +119,7 @@ impl Latency {
     ///
     /// # Errors
     /// [`Refused`]
-    pub(super) fn read(reader: &mut Reader<'_>, source: Source) -> Result<Self, Refused> {
+    fn read(reader: &mut Reader<'_>, source: Source) -> Result<Self, Refused> {
         let mut percentiles = reader.floats("e2e-processing-latency-percentile").to_vec();
         if let Some(wrong) = percentiles.iter().find(|p| !(0.0 < **p && **p <= 1.0)) {
             // The text is NSQ's.

@@ -14,7 +14,7 @@ async fn a_cpu_profile_names_the_functions_of_nsqd() {
     let busy = async {
         let mut producer = nsqd.connect().await;
         loop {
-            producer.mpub("t", &[[0_u8; 100]; 1000]).await;
+            producer.mpub("t", &vec!["some body"; 1000]).await;
         }
     };
     let response = tokio::select! {

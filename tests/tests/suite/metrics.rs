@@ -116,6 +116,7 @@ async fn latencies_and_syncs_are_histograms() {
 }
 
 /// What Prometheus itself thinks of the text, where its tool is installed.
+#[expect(clippy::print_stdout, reason = "a test that does not run says so")]
 fn check_with_promtool(text: &str) {
     use std::{io::Write, process::Stdio};
     let tool = std::process::Command::new("promtool")

@@ -116,7 +116,7 @@ async fn expired_messages_give_their_room_back_without_a_consumer() {
     set(&nsqd, "/topic/config?topic=t", json!({"message_ttl": "200ms"})).await;
     let mut producer = nsqd.connect().await;
     for _ in 0..50 {
-        producer.mpub("t", &[[0_u8; 1000]; 60]).await;
+        producer.mpub("t", &vec![[0_u8; 1000]; 60]).await;
     }
     let folder = nsqd.data_path().join("t.topic");
     let segments = || {
@@ -375,18 +375,20 @@ async fn what_is_wrong_with_a_policy_is_said_and_nothing_changes() {
     assert_eq!((response.status, response.header("Allow")), (405, Some("GET, OPTIONS, POST")));
 }
 
+/// Messages of a test.
+const DEAD: usize = 3000;
+
 #[tokio::test]
 async fn a_kill_while_dead_letters_move_loses_none() {
     // Protects dead letters under load: whenever the process is killed, each is in its channel or in the dead-letter topic.
     if !ours_only("it has no dead letters") {
         return;
     }
-    const COUNT: usize = 3000;
     let mut nsqd = Nsqd::start().await;
     nsqd.create_channel("t", "c").await;
     nsqd.create_channel("dead", "c").await;
     set(&nsqd, "/topic/config?topic=t", json!({"max_attempts": 1, "dead_letter_topic": "dead"})).await;
-    let bodies: Vec<String> = (0..COUNT).map(|number| number.to_string()).collect();
+    let bodies: Vec<String> = (0..DEAD).map(|number| number.to_string()).collect();
     nsqd.connect().await.mpub("t", &bodies).await;
     let mut consumer = nsqd.consumer("t", "c", 100).await;
     let requeue = async {
@@ -417,5 +419,5 @@ async fn a_kill_while_dead_letters_move_loses_none() {
             }
         }
     }
-    assert_eq!(seen.len(), COUNT);
+    assert_eq!(seen.len(), DEAD);
 }

@@ -50,6 +50,37 @@ const FLAGS: [&str; 5] = [
     "--statsd-udp-packet-size=200",
 ];
 
+/// The names of a push, in NSQ's order.
+fn expected_names() -> Vec<String> {
+    let latencies = ["e2e_processing_latency_100", "e2e_processing_latency_99"];
+    let of_topic = ["message_count", "message_bytes", "depth", "backend_depth"];
+    let of_channel = [
+        "message_count",
+        "depth",
+        "backend_depth",
+        "in_flight_count",
+        "deferred_count",
+        "requeue_count",
+        "timeout_count",
+        "clients",
+    ];
+    let of_memory = [
+        "heap_objects",
+        "heap_idle_bytes",
+        "heap_in_use_bytes",
+        "heap_released_bytes",
+        "gc_pause_usec_100",
+        "gc_pause_usec_99",
+        "gc_pause_usec_95",
+        "next_gc_bytes",
+        "gc_runs",
+    ];
+    let topic = of_topic.iter().chain(&latencies).map(|name| format!("topic.orders.{name}"));
+    let channel =
+        of_channel.iter().chain(&latencies).map(|name| format!("topic.orders.channel.billing.{name}"));
+    topic.chain(channel).chain(of_memory.iter().map(|name| format!("mem.{name}"))).collect()
+}
+
 #[tokio::test]
 async fn a_push_has_nsqs_lines_in_nsqs_order() {
     // Protects graphite dashboards and nsqadmin's graphs: names, types, order, differences.
@@ -74,50 +105,7 @@ async fn a_push_has_nsqs_lines_in_nsqs_order() {
         .iter()
         .map(|line| line.strip_prefix(prefix).expect("the prefix").split(':').next().expect("a name"))
         .collect();
-    let channel = "topic.orders.channel.billing.";
-    let expected: Vec<String> = [
-        "message_count",
-        "message_bytes",
-        "depth",
-        "backend_depth",
-        "e2e_processing_latency_100",
-        "e2e_processing_latency_99",
-    ]
-    .iter()
-    .map(|name| format!("topic.orders.{name}"))
-    .chain(
-        [
-            "message_count",
-            "depth",
-            "backend_depth",
-            "in_flight_count",
-            "deferred_count",
-            "requeue_count",
-            "timeout_count",
-            "clients",
-            "e2e_processing_latency_100",
-            "e2e_processing_latency_99",
-        ]
-        .iter()
-        .map(|name| format!("{channel}{name}")),
-    )
-    .chain(
-        [
-            "heap_objects",
-            "heap_idle_bytes",
-            "heap_in_use_bytes",
-            "heap_released_bytes",
-            "gc_pause_usec_100",
-            "gc_pause_usec_99",
-            "gc_pause_usec_95",
-            "next_gc_bytes",
-            "gc_runs",
-        ]
-        .iter()
-        .map(|name| format!("mem.{name}")),
-    )
-    .collect();
-    assert_eq!(names, expected);
+    assert_eq!(names, expected_names());
     let values = by_name(&lines);
     let of = |name: &str| values[format!("{prefix}{name}").as_str()];
     assert_eq!(of("topic.orders.channel.billing.clients"), "1|g");
