@@ -421,3 +421,50 @@ async fn a_kill_while_dead_letters_move_loses_none() {
     }
     assert_eq!(seen.len(), DEAD);
 }
+
+#[tokio::test]
+async fn under_load_each_message_is_delivered_or_counted() {
+    // Protects the counts that an operator trusts: with consumers too slow for what comes, what they do not get is
+    // counted as expired or dropped, to the message.
+    if !ours_only("it has no policies") {
+        return;
+    }
+    let nsqd = Nsqd::start().await;
+    for (channel, policy) in [
+        ("short", json!({"message_ttl": "20ms"})),
+        ("newest", json!({"max_depth": 50, "on_full": "drop_oldest"})),
+        ("both", json!({"message_ttl": "20ms", "max_depth": 50, "on_full": "drop_oldest"})),
+    ] {
+        nsqd.create_channel("t", channel).await;
+        set(&nsqd, &format!("/channel/config?topic=t&channel={channel}"), policy).await;
+    }
+    let mut consumers = tokio::task::JoinSet::new();
+    for channel in ["short", "newest", "both"] {
+        let mut consumer = nsqd.consumer("t", channel, 2).await;
+        consumers.spawn(async move {
+            while let Some(message) = consumer.read_message().await {
+                consumer.fin(message.id).await;
+            }
+        });
+    }
+    let mut producers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let mut producer = nsqd.connect().await;
+        producers.spawn(async move {
+            for _ in 0..100 {
+                producer.mpub("t", &["some body"; 100]).await;
+            }
+        });
+    }
+    producers.join_all().await;
+    for channel in ["short", "newest", "both"] {
+        let idle = |state: &Value| state["depth"] == 0 && state["in_flight_count"] == 0;
+        let state = nsqd.await_channel("t", channel, idle).await;
+        let count = |key: &str| state[key].as_u64().unwrap_or(0);
+        let finished = state["clients"][0]["finish_count"].as_u64().expect("there is a consumer");
+        assert_eq!(finished + count("expired_count") + count("dropped_count"), 40_000, "{state:#}");
+        // What comes at once is more than they may hold.
+        assert!(channel == "short" || count("dropped_count") != 0, "{state:#}");
+    }
+    consumers.shutdown().await;
+}
