@@ -28,6 +28,12 @@ async fn it_runs_over_each_layer() {
         assert!(output.status.success(), "{layers:?}: {told}");
     }
     let mut command = tokio::process::Command::new(tool("nsq_bench"));
+    command.args(["--topic", "web", "http", "--nsqd-http-address", &nsqd.http_address().to_string()]);
+    command.args(["--messages", "200", "--connections", "10"]).kill_on_drop(true);
+    let output = within("the end of nsq_bench", command.output()).await.expect("it can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(nsqd.stats().await.topic("web")["message_count"], 200);
+    let mut command = tokio::process::Command::new(tool("nsq_bench"));
     command.args(["--nsqd-tcp-address", &nsqd.tcp_address().to_string(), "--tls"]);
     command.args(["latency", "--rate", "100", "--duration", "100ms"]).kill_on_drop(true);
     let output = within("the end of nsq_bench", command.output()).await.expect("it can be run");

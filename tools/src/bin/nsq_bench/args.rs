@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Pubsub(PubsubArgs),
     /// Publish at a fixed rate to one consumer and measure the time from the intended send to the arrival.
     Latency(LatencyArgs),
+    /// Publish by POST /pub on connections that are kept alive, each with one request at a time.
+    Http(HttpArgs),
     /// Hold many subscribed connections that do nothing.
     Idle(IdleArgs),
     /// Create many topics by one PUB each, then PUB to all of them in turn.
@@ -209,6 +211,22 @@ pub(crate) struct LatencyArgs {
         hide_default_value = true
     )]
     pub(crate) output_buffer_timeout: i64,
+}
+
+/// Options of `http`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HttpArgs {
+    /// The server's HTTP, as host:port.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4151")]
+    pub(crate) nsqd_http_address: String,
+    /// Connections.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
+    pub(crate) connections: u32,
+    /// Bytes of each body.
+    #[arg(long, value_name = "BYTES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=BODY_BYTES_MAX))]
+    pub(crate) size: u32,
+    #[command(flatten)]
+    pub(crate) extent: Extent,
 }
 
 /// Options of `idle`.

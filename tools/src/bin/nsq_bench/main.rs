@@ -10,6 +10,7 @@ mod connection;
 mod consume;
 mod daemon_stats;
 mod fan_out;
+mod http;
 mod idle;
 mod latency;
 mod layers;
@@ -48,6 +49,7 @@ fn run(args: Args) -> anyhow::Result<Report> {
         Command::Sub(options) => fan_out::run_sub(&common, &options),
         Command::Pubsub(options) => fan_out::run_pubsub(&common, &options),
         Command::Latency(options) => latency::run(&common, &options),
+        Command::Http(options) => http::run(&common, &options),
         Command::Idle(options) => idle::run(&common, &options),
         Command::Topics(options) => topics::run(&common, &options),
     }
