@@ -3,6 +3,7 @@
 //! Nothing here knows a particular daemon: each brings its own table of flags and its own checked struct.
 
 pub mod address;
+pub mod broadcast;
 pub mod duration;
 pub mod log;
 pub mod options;

@@ -39,6 +39,7 @@ struct State {
     mood: Mutex<Mood>,
     said: watch::Sender<Vec<String>>,
     connections: watch::Sender<usize>,
+    ended: watch::Sender<usize>,
     /// Rises when all connections are to end.
     end: watch::Sender<usize>,
 }
@@ -53,6 +54,7 @@ impl LookupServer {
             mood: Mutex::new(Mood::Kind),
             said: watch::Sender::default(),
             connections: watch::Sender::new(0),
+            ended: watch::Sender::new(0),
             end: watch::Sender::new(0),
         });
         let mut tasks = JoinSet::new();
@@ -96,6 +98,18 @@ impl LookupServer {
         let waited = tokio::time::timeout(PATIENCE, wait).await;
         assert!(waited.is_ok(), "waited in vain for {count} connections");
     }
+
+    /// How often nsqd has connected.
+    pub fn connections(&self) -> usize {
+        *self.state.connections.borrow()
+    }
+
+    /// Waits until so many connections have ended.
+    pub async fn await_ended(&self, count: usize) {
+        let mut ended = self.state.ended.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| count <= *ended)).await;
+        assert!(waited.is_ok(), "waited in vain for the end of {count} connections");
+    }
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
@@ -111,6 +125,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
                 _ = serve(stream, &state) => {}
                 _ = end.changed() => {}
             }
+            state.ended.send_modify(|count| *count += 1);
         });
     }
 }

@@ -1,15 +1,16 @@
 //! The connection to one nsqlookupd.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use daemon::broadcast::Broadcast;
 use protocol::{LOOKUP_MAGIC, LookupCommand, LookupIdentified, LookupIdentify, take_lookup_answer};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::{Instant, sleep, timeout},
 };
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::{Known, announced::Announced};
 use crate::nsqd::Nsqd;
@@ -26,6 +27,23 @@ const GATHERED: Duration = Duration::from_millis(50);
 const BATCH: usize = 100;
 /// More changes than this are one line in the log.
 const LOGGED_MAX: usize = 10;
+
+/// Consumers are sent to the address that an nsqlookupd is told: says so if they can probably not reach it.
+async fn warn_of_address(lookupd: &str, announced: &str, peer: IpAddr) {
+    let advice = "give --broadcast-address: a name, an address, auto, interface:NAME or env:NAME";
+    let found = match in_time(lookup_host((announced, 0))).await {
+        Ok(found) => found.map(|address| address.ip()).collect(),
+        Err(_) => Vec::new(),
+    };
+    if found.is_empty() {
+        warn!("LOOKUPD({lookupd}): it is told the address {announced}, which has no address here; {advice}");
+    } else if !peer.is_loopback() && found.iter().all(IpAddr::is_loopback) {
+        warn!(
+            "LOOKUPD({lookupd}): it is told the address {announced}, which leads to this host alone: consumers \
+             elsewhere will not get here; {advice}"
+        );
+    }
+}
 
 /// Keeps one nsqlookupd informed, for ever. Its name is resolved anew at each attempt.
 pub(super) async fn run(nsqd: Arc<Nsqd>, address: String, identify: LookupIdentify, known: Known) {
@@ -53,6 +71,13 @@ async fn session(
 ) -> io::Result<std::convert::Infallible> {
     let stream = in_time(TcpStream::connect(address)).await?;
     stream.set_nodelay(true)?;
+    let mut identify = identify.clone();
+    if nsqd.start.options.broadcast == Broadcast::Auto {
+        identify.broadcast_address = stream.local_addr()?.ip().to_string();
+    }
+    if known.lock().get(address).is_some_and(Option::is_none) {
+        warn_of_address(address, &identify.broadcast_address, stream.peer_addr()?.ip()).await;
+    }
     let max = usize::try_from(nsqd.start.options.max_body_size).unwrap_or(usize::MAX);
     let mut peer = Peer { stream, input: BytesMut::new(), answer_bytes_max: max };
     // From before the first look, so that no change is missed.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use daemon::address::ListenAddress;
+use daemon::broadcast::Broadcast;
 use daemon::duration;
 use daemon::log::{Format, Level};
 use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
@@ -37,7 +38,8 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     /// At most 1023.
     pub node_id: u16,
-    /// The host's name, unless given.
+    pub broadcast: Broadcast,
+    /// What that comes to at the start: the host's name, where no route to an nsqlookupd has an address.
     pub broadcast_address: String,
     /// `None`: the bound port; once that is known, that there is none.
     pub broadcast_tcp_port: Option<u16>,
@@ -143,7 +145,9 @@ impl Start {
         let program = table::program(default_node_id);
         let loaded = program.load(args)?;
         let mut settings = loaded.settings;
-        let options = Options::read(&settings, hostname).map_err(|cause| program.refuse(cause))?;
+        let mut options = Options::read(&settings, hostname).map_err(|cause| program.refuse(cause))?;
+        let told = options.broadcast.address(&options.lookupd_tcp_addresses);
+        options.broadcast_address = told.unwrap_or_else(|| hostname.to_owned());
         settings.set("broadcast-address", Value::Text(options.broadcast_address.clone()));
         settings.set("max-defer-timeout", duration_value(options.max_defer_timeout));
         let percentiles = Value::Floats(options.statistics.latency.percentiles.clone());
@@ -194,16 +198,16 @@ impl Options {
             log_format: r.log_format("log-format"),
             log_file: given(r.text("log-file")).map(PathBuf::from),
             node_id: node_id(r)?,
-            broadcast_address: given(r.text("broadcast-address")).unwrap_or(hostname).to_owned(),
+            broadcast: Broadcast::read(r.text("broadcast-address"), hostname)?,
+            broadcast_address: String::new(),
             broadcast_tcp_port: port(r, "broadcast-tcp-port")?,
             broadcast_http_port: port(r, "broadcast-http-port")?,
             topology_region: r.text("topology-region").to_owned(),
             topology_zone: r.text("topology-zone").to_owned(),
             tcp_address: address("tcp-address", r.text("tcp-address"))?,
-            http_address: match r.text("http-address") {
-                "" => None,
-                text => Some(address("http-address", text)?),
-            },
+            http_address: given(r.text("http-address"))
+                .map(|text| address("http-address", text))
+                .transpose()?,
             https_address: https_address(r.text("https-address"))?,
             lookupd_tcp_addresses: lookupd_addresses(r.texts("lookupd-tcp-address"))?,
             max_connections: r.int("max-connections", 0..=i64::MAX)?,

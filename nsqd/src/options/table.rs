@@ -65,7 +65,13 @@ fn identity(default_node_id: u16) -> Group {
                 "part of each message's id, 0 to 1023; by default made from the host's name",
             )
             .key("id"),
-            text("broadcast-address", "", "address under which others reach this nsqd")
+            text(
+                "broadcast-address",
+                "",
+                "address under which others reach this nsqd: a name or address, `auto` for that of the route to an nsqlookupd, \
+                 `interface:NAME`, or `env:NAME`",
+            )
+            .argument("address")
                 .default_note("host name"),
             int("broadcast-tcp-port", 0, "TCP port that others are told").default_note("the bound port"),
             int("broadcast-http-port", 0, "HTTP port that others are told").default_note("the bound port"),

@@ -121,15 +121,15 @@ async fn nsqlookupds_come_and_go_while_nsqd_runs() {
     // Twice in the list is one connection.
     put(format!("[\"{0}\",\"{0}\"]", address(&first))).await;
     first.await_said("REGISTER t c").await;
-    first.await_connections(1).await;
     put(format!("[\"{}\"]", address(&second))).await;
     second.await_said("REGISTER t c").await;
-    first.await_connections(0).await;
+    first.await_ended(1).await;
+    assert_eq!(first.connections(), 1);
     nsqd.create_channel("late", "c").await;
     second.await_said("REGISTER late c").await;
     assert!(!first.said().iter().any(|line| line.contains("late")));
     check(&nsqd, "PUT /config/nsqlookupd_tcp_addresses", b"[]", 200, "[]").await;
-    second.await_connections(0).await;
+    second.await_ended(1).await;
 }
 
 #[tokio::test]

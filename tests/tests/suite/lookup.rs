@@ -170,3 +170,42 @@ async fn topics_begin_without_anybody_to_ask() {
     consumer.finish_messages(1).await;
     nsqd.await_log("no available nsqlookupd to query for channels to pre-create for topic t").await;
 }
+
+#[tokio::test]
+async fn the_address_that_is_announced_may_be_found_out() {
+    // Protects containers, whose names nobody else can resolve: the address of the route, of an interface, or from a
+    // variable that the scheduler sets.
+    if !ours_only("it announces what it is given") {
+        return;
+    }
+    let http = http("").await;
+    for (broadcast, expected) in
+        [("auto", "127.0.0.1"), ("interface:lo", "127.0.0.1"), ("env:NODE_ADDRESS", "node-7.example")]
+    {
+        let lookup = LookupServer::start(&http).await;
+        let flags = [&lookup.flag(), &format!("--broadcast-address={broadcast}")[..]];
+        let nsqd = Nsqd::start_with_variables(&flags, &[("NODE_ADDRESS", "node-7.example")]).await;
+        lookup.await_connections(1).await;
+        nsqd.post_ok("/topic/create?topic=t").await;
+        lookup.await_said("REGISTER t").await;
+        let identify = format!("IDENTIFY {{\"broadcast_address\":\"{expected}\",");
+        assert!(lookup.said()[0].starts_with(&identify), "{broadcast}: {}", lookup.said()[0]);
+        assert_eq!(nsqd.get("/info").await.json()["broadcast_address"], expected, "{broadcast}");
+    }
+    let (status, stderr) = Nsqd::fails_to_start(&["--broadcast-address=interface:nope"]).await;
+    assert_eq!(status.code(), Some(1));
+    assert!(stderr.contains("there is no such interface; there are "), "{stderr}");
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_can_resolve_is_told_of() {
+    // Protects operators from consumers that are sent nowhere: the log says so, and what to do.
+    if !ours_only("it says nothing") {
+        return;
+    }
+    let http = http("").await;
+    let lookup = LookupServer::start(&http).await;
+    let nsqd = Nsqd::start_with(&[&lookup.flag(), "--broadcast-address=nohost.invalid"]).await;
+    let line = nsqd.await_log("it is told the address nohost.invalid").await;
+    assert!(line.contains("WARNING") && line.contains("--broadcast-address"), "{line}");
+}
