@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tests::{Nsqd, ours_only};
+use tests::{Client, Nsqd, ours_only};
 
 use super::http_api::{check, check_response};
 
@@ -178,6 +178,64 @@ async fn what_is_published_over_http_is_consumed_over_tcp() {
     let body: Vec<u8> = (0..=u8::MAX).collect();
     check(&nsqd, "POST /pub?topic=t", &body, 200, "OK").await;
     assert_eq!(consumer.next_message().await.body, body);
+}
+
+fn publish_request((query, headers, body): (&str, &str, &str)) -> String {
+    format!("POST /pub?{query} HTTP/1.1\r\nHost: nsqd\r\n{headers}{body}")
+}
+
+#[tokio::test]
+async fn a_request_with_two_lengths_is_refused() {
+    // Protects whoever shares a proxy's connection: what one takes for a body, the other may take for a request.
+    if !ours_only("the chunks win") {
+        return;
+    }
+    let nsqd = Nsqd::start().await;
+    let two = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    let swapped = "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    let different = "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx";
+    let ping = "GET /ping HTTP/1.1\r\nHost: nsqd\r\n\r\n";
+    let publish = publish_request(("topic=t", "Content-Length: 5\r\n\r\n", "hello"));
+    for before in ["", ping, &publish] {
+        for headers in [two, swapped, different] {
+            for piece in [1, usize::MAX] {
+                let requests = format!("{before}{}", publish_request(("topic=smuggled", headers, "")));
+                let answers = answers_to_broken(&nsqd, &requests, piece).await;
+                let last = answers.rfind("HTTP/1.1 ").map(|at| &answers[at..]).unwrap_or_default();
+                assert!(last.starts_with("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"), "{answers}");
+                assert_eq!(answers.matches("HTTP/1.1 200").count(), usize::from(!before.is_empty()));
+            }
+        }
+    }
+    assert!(nsqd.stats().await.topic("smuggled").is_null());
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    // Protects the form of HTTP/1.1, with and without a length.
+    let nsqd = Nsqd::start().await;
+    for request in [
+        "GET /ping HTTP/1.1\r\n\r\n",
+        "GET /ping HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "POST /pub?topic=t HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+        "POST /pub?topic=t HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 1\r\n\r\nx",
+    ] {
+        let answers = answers_to_broken(&nsqd, request, usize::MAX).await;
+        assert!(answers.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{request}: {answers}");
+    }
+    assert!(nsqd.stats().await.topic("t").is_null());
+}
+
+/// What is answered to requests the last of which ends its connection.
+async fn answers_to_broken(nsqd: &Nsqd, requests: &str, piece: usize) -> String {
+    let mut client = Client::connect_silently(nsqd.http_address()).await;
+    for piece in requests.as_bytes().chunks(piece) {
+        // It may not be read to its end.
+        if client.try_send(piece).await.is_err() {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&client.read_to_end().await).into_owned()
 }
 
 fn bytes_of_hex(hex: &str) -> Vec<u8> {
