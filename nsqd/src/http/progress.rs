@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 const IDLE_MAX: Duration = Duration::from_secs(90);
 /// A request's head is complete within this time of its first byte.
 const HEAD_MAX: Duration = Duration::from_secs(10);
-/// An answer on its way out moves within this time.
+/// A body, or an answer on its way out, moves within this time. A slow upload that lives is not cut off.
 const STALL_MAX: Duration = Duration::from_mins(1);
 
 /// What a connection waits for.
@@ -25,6 +25,8 @@ pub(super) enum Phase {
     Idle = 0,
     /// The rest of its head.
     Head = 1,
+    /// The rest of its body.
+    Body = 2,
     /// Us. Who answers sees to the body himself.
     Answer = 3,
 }
@@ -34,6 +36,7 @@ impl Phase {
         match self {
             Self::Idle => Some(IDLE_MAX),
             Self::Head => Some(HEAD_MAX),
+            Self::Body => Some(STALL_MAX),
             Self::Answer => None,
         }
     }
@@ -134,6 +137,7 @@ impl Progress {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Idle,
             1 => Phase::Head,
+            2 => Phase::Body,
             _ => Phase::Answer,
         }
     }
@@ -167,11 +171,11 @@ mod tests {
         check(&progress, IDLE_MAX).await;
     }
 
-    /// Protects: a head that drips in holds its connection no longer than one that hangs; whatever else moves lives.
+    /// Protects: a head that drips in holds its connection no longer than one that hangs; a body that drips in lives.
     #[tokio::test(start_paused = true)]
-    async fn a_head_has_one_deadline_for_all_of_it() {
+    async fn a_head_has_one_deadline_and_a_body_one_for_each_byte() {
         let dripped = Duration::from_secs(5);
-        for (phase, patience) in [(Phase::Head, HEAD_MAX.saturating_sub(dripped)), (Phase::Idle, IDLE_MAX)] {
+        for (phase, patience) in [(Phase::Head, HEAD_MAX.saturating_sub(dripped)), (Phase::Body, STALL_MAX)] {
             let progress = Progress::new();
             for _ in 0..dripped.as_secs() {
                 progress.set(phase);

@@ -19,11 +19,12 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::{
+    express::Express,
     patient::{Notes, Patient},
     progress::Phase,
     respond::{self, Response},
@@ -37,7 +38,7 @@ const HEAD_BYTES_MAX: usize = 256 << 10;
 /// Serves requests until the client leaves; after `stop`, the one that is being answered is the last.
 pub(crate) async fn serve<S>(
     nsqd: Arc<Nsqd>,
-    stream: S,
+    mut stream: S,
     peer: String,
     is_secure: bool,
     stop: CancellationToken,
@@ -47,8 +48,24 @@ pub(crate) async fn serve<S>(
     let notes = Notes::new();
     let is_refused = !is_secure && nsqd.start.options.tls.required == Required::Yes;
     let served = async {
-        let stream = Patient::new(stream, Vec::new(), &notes, stop.clone());
-        by_hyper(&nsqd, stream, &peer, is_refused, &notes, &stop).await;
+        let mut left = Vec::new();
+        if !is_refused {
+            match Express::new(&nsqd, &mut stream, &notes.progress).run(&stop).await {
+                Ok(Some(bytes)) => left = bytes,
+                Ok(None) => {
+                    // It may be gone already.
+                    let _ = stream.shutdown().await;
+                    return;
+                }
+                Err(error) => {
+                    debug!(client = %peer, %error, "HTTP connection ended");
+                    return;
+                }
+            }
+        }
+        let stream = Patient::new(stream, left, &notes, stop.clone());
+        // In a box of its own: most connections never come here.
+        Box::pin(by_hyper(&nsqd, stream, &peer, is_refused, &notes, &stop)).await;
     };
     tokio::select! {
         biased;
