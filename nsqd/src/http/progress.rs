@@ -15,7 +15,7 @@ const IDLE_MAX: Duration = Duration::from_secs(90);
 /// A request's head is complete within this time of its first byte.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// A body, or an answer on its way out, moves within this time. A slow upload that lives is not cut off.
-const STALL_MAX: Duration = Duration::from_mins(1);
+pub(super) const STALL_MAX: Duration = Duration::from_mins(1);
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! `/pub` and `/mpub`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::{
     parameters::Parameters,
+    progress::STALL_MAX,
     respond::{self, Refusal, Response},
 };
 use crate::{
@@ -23,8 +24,6 @@ use crate::{
 
 /// What a publish is answered by.
 pub(super) const OK: &str = "OK";
-/// How long a client may send nothing in the middle of a body.
-const BODY_STALL: Duration = Duration::from_secs(30);
 /// Of a body that is not needed, no more is read.
 pub(super) const IGNORED_BYTES_MAX: usize = 1 << 20;
 
@@ -238,7 +237,7 @@ pub(super) async fn read(mut body: Incoming, limit: usize, too_large: &str) -> R
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await.map_err(|_| failed())?;
+        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await.map_err(|_| failed())?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| failed())?.into_data() else { continue };
         if limit < first.len() + all.len() + data.len() {
@@ -262,7 +261,7 @@ pub(super) async fn read(mut body: Incoming, limit: usize, too_large: &str) -> R
 pub(super) async fn ignore(mut body: Incoming) -> Result<(), Refusal> {
     let mut bytes = 0;
     while bytes < IGNORED_BYTES_MAX {
-        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await;
+        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await;
         let Ok(frame) = frame.map_err(|_| Refusal::bad("INVALID_REQUEST"))?.transpose() else {
             return Err(Refusal::bad("INVALID_REQUEST"));
         };
