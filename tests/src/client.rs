@@ -79,10 +79,15 @@ impl Client {
 
     /// Connects to a unix socket and sends the magic.
     pub async fn connect_unix(path: &Path) -> Self {
-        let stream = within("a connection", UnixStream::connect(path)).await;
-        let mut client = Self::over(stream.expect("nsqd accepts connections"), None);
+        let mut client = Self::connect_unix_silently(path).await;
         client.send(MAGIC).await;
         client
+    }
+
+    /// Connects to a unix socket and sends nothing.
+    pub async fn connect_unix_silently(path: &Path) -> Self {
+        let stream = within("a connection", UnixStream::connect(path)).await;
+        Self::over(stream.expect("nsqd accepts connections"), None)
     }
 
     fn over(stream: impl Stream + 'static, local_address: Option<SocketAddr>) -> Self {

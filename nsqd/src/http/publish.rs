@@ -1,6 +1,6 @@
 //! `/pub` and `/mpub`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -13,16 +13,17 @@ use tracing::warn;
 
 use super::{
     parameters::Parameters,
+    progress::STALL_MAX,
     respond::{self, Refusal, Response},
 };
 use crate::{
     clock,
     nsqd::Nsqd,
-    topic::{PublishError, Topic},
+    topic::{Committed, PublishError, Topic},
 };
 
-/// How long a client may send nothing in the middle of a body.
-const BODY_STALL: Duration = Duration::from_secs(30);
+/// What a publish is answered by.
+pub(super) const OK: &str = "OK";
 /// Of a body that is not needed, no more is read.
 pub(super) const IGNORED_BYTES_MAX: usize = 1 << 20;
 
@@ -31,18 +32,68 @@ pub(super) const IGNORED_BYTES_MAX: usize = 1 << 20;
 /// # Errors
 /// The refusals of NSQ's table, in its order.
 pub(super) async fn one(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Result<Response, Refusal> {
-    let options = &nsqd.start.options;
-    let limit = options.max_msg_size as usize;
+    let limit = nsqd.start.options.max_msg_size as usize;
     let body = read(body, limit, "MSG_TOO_BIG").await?;
+    if let Some(committed) = store(nsqd, query, &body, clock::unix_ns(), &mut Recent::default())? {
+        outcome(committed).await?;
+    }
+    Ok(respond::text(OK))
+}
+
+/// Publishes one message, which is not over the limit, and returns what OK is to wait for.
+///
+/// # Errors
+/// The refusals of NSQ's table behind those for the size, in its order.
+pub(super) fn store(
+    nsqd: &Arc<Nsqd>,
+    query: &str,
+    body: &[u8],
+    now_unix_ns: u64,
+    recent: &mut Recent,
+) -> Result<Option<Committed>, Refusal> {
     if body.is_empty() {
         return Err(Refusal::bad("MSG_EMPTY"));
     }
-    let parameters = Parameters::parse(query)?;
-    let name = parameters.topic_name()?;
-    let delay = parameters.defer_ns(options.max_defer_timeout)?;
-    let topic = topic(nsqd, &name)?;
-    let stored = publish(&topic, std::iter::once(&body[..]), 1, body.len(), delay)?;
-    committed(&topic, stored).await
+    let Target { topic, delay_ns } = recent.target(nsqd, query)?;
+    let stored = publish(topic, std::iter::once(body), 1, body.len(), *delay_ns, now_unix_ns)?;
+    Ok(commit(topic, stored))
+}
+
+/// Where a connection published to last: mostly the next message goes there, too.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    query: String,
+    target: Option<Target>,
+}
+
+/// What a query says.
+#[derive(Debug)]
+struct Target {
+    topic: Arc<Topic>,
+    delay_ns: u64,
+}
+
+impl Recent {
+    /// What `query` says; its topic is made if it is not there.
+    ///
+    /// # Errors
+    /// Those of the query, then those of making a topic.
+    fn target(&mut self, nsqd: &Arc<Nsqd>, query: &str) -> Result<&Target, Refusal> {
+        let is_same =
+            self.query == query && self.target.as_ref().is_some_and(|target| !target.topic.is_exiting());
+        if !is_same {
+            self.target = None;
+        }
+        if let Some(ref target) = self.target {
+            return Ok(target);
+        }
+        let parameters = Parameters::parse(query)?;
+        let name = parameters.topic_name()?;
+        let delay_ns = parameters.defer_ns(nsqd.start.options.max_defer_timeout)?;
+        let topic = topic(nsqd, &name)?;
+        query.clone_into(&mut self.query);
+        Ok(self.target.insert(Target { topic, delay_ns }))
+    }
 }
 
 /// Many messages: lines, or the body of MPUB.
@@ -65,21 +116,27 @@ pub(super) async fn many(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Resul
     } else {
         lines(nsqd, &topic, &body, delay)
     }?;
-    committed(&topic, stored).await
+    if let Some(committed) = commit(&topic, stored) {
+        outcome(committed).await?;
+    }
+    Ok(respond::text(OK))
 }
 
-/// OK, where it waits for the disk once the messages are on it.
-async fn committed(topic: &Topic, (from, to): (u64, u64)) -> Result<Response, Refusal> {
-    if from != to
-        && let Some(committed) = topic.commit(from, to)
-    {
-        match committed.await {
-            Ok(Ok(())) => {}
-            Ok(Err(failed)) => return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, failed.to_string())),
-            Err(_) => return Err(exiting()),
-        }
+/// What to wait for until messages are on the disk, if OK waits for that.
+fn commit(topic: &Topic, (from, to): (u64, u64)) -> Option<Committed> {
+    if from == to { None } else { topic.commit(from, to) }
+}
+
+/// Waits until messages are on the disk.
+///
+/// # Errors
+/// It cannot be said that they are.
+pub(super) async fn outcome(committed: Committed) -> Result<(), Refusal> {
+    match committed.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(failed)) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, failed.to_string())),
+        Err(_) => Err(exiting()),
     }
-    Ok(respond::text("OK"))
 }
 
 fn is_binary(parameters: &Parameters) -> bool {
@@ -107,7 +164,7 @@ fn lines(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<(u64, u6
     if count == 0 {
         return Ok((0, 0));
     }
-    publish(topic, messages(), count, bytes, delay)
+    publish(topic, messages(), count, bytes, delay, clock::unix_ns())
 }
 
 fn binary(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<(u64, u64), Refusal> {
@@ -124,7 +181,7 @@ fn binary(nsqd: &Nsqd, topic: &Topic, body: &[u8], delay: u64) -> Result<(u64, u
     let filled = filled_by(body, count).ok_or_else(bad_message)?;
     let size = u32::try_from(filled.len()).map_err(|_| bad_message())?;
     let batch = MpubScan::new(size, limits).advance(filled).ok().flatten().ok_or_else(bad_message)?;
-    publish(topic, batch.messages(), batch.count() as usize, batch.message_bytes(), delay)
+    publish(topic, batch.messages(), batch.count() as usize, batch.message_bytes(), delay, clock::unix_ns())
 }
 
 /// The part of `body` that `count` messages fill.
@@ -158,10 +215,10 @@ fn publish<'a>(
     messages: usize,
     body_bytes: usize,
     delay_ns: u64,
+    now_unix_ns: u64,
 ) -> Result<(u64, u64), Refusal> {
-    let now = clock::unix_ns();
-    let deadline = (delay_ns != 0).then(|| now.saturating_add(delay_ns));
-    match topic.publish(bodies, messages, body_bytes, deadline, now) {
+    let deadline = (delay_ns != 0).then(|| now_unix_ns.saturating_add(delay_ns));
+    match topic.publish(bodies, messages, body_bytes, deadline, now_unix_ns) {
         Ok(seqs) => Ok(seqs),
         Err(PublishError::Exiting) => Err(exiting()),
         Err(error) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
@@ -180,7 +237,7 @@ pub(super) async fn read(mut body: Incoming, limit: usize, too_large: &str) -> R
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {
-        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await.map_err(|_| failed())?;
+        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await.map_err(|_| failed())?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|_| failed())?.into_data() else { continue };
         if limit < first.len() + all.len() + data.len() {
@@ -204,7 +261,7 @@ pub(super) async fn read(mut body: Incoming, limit: usize, too_large: &str) -> R
 pub(super) async fn ignore(mut body: Incoming) -> Result<(), Refusal> {
     let mut bytes = 0;
     while bytes < IGNORED_BYTES_MAX {
-        let frame = tokio::time::timeout(BODY_STALL, body.frame()).await;
+        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await;
         let Ok(frame) = frame.map_err(|_| Refusal::bad("INVALID_REQUEST"))?.transpose() else {
             return Err(Refusal::bad("INVALID_REQUEST"));
         };

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tests::{Nsqd, ours_only};
+use tests::{Authority, Client, Nsqd, ours_only};
 
 use super::http_api::{check, check_response};
 
@@ -178,6 +178,186 @@ async fn what_is_published_over_http_is_consumed_over_tcp() {
     let body: Vec<u8> = (0..=u8::MAX).collect();
     check(&nsqd, "POST /pub?topic=t", &body, 200, "OK").await;
     assert_eq!(consumer.next_message().await.body, body);
+}
+
+/// Requests to publish one message: the headers besides `Host`, with the end of the head, and the body.
+const PUBLISHES: &[(&str, &str, &str)] = &[
+    ("topic=t", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic=t", "Content-Length: 0\r\n\r\n", ""),
+    ("topic=t", "\r\n", ""),
+    ("", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic=bad%20name", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic=a%zz", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic=a;b=c", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic=t&topic=t2", "X-A: b\r\ncontent-length:5\r\n\r\n", "a\r\n\r\n"),
+    ("topic=t&defer=1", "Content-Length: 5\r\nConnection: Keep-Alive\r\n\r\n", "hello"),
+    ("topic=t&defer=%2B5", "Accept: */*\r\nContent-Length: 5\r\n\r\n", "POST "),
+    ("topic=t&defer=-1", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic=t&defer=3600001", "Content-Length: 5\r\n\r\n", "hello"),
+    ("topic=e%23ephemeral", "Content-Length: 5\r\n\r\n", "hello"),
+];
+/// Ends its connection behind the answer, and is no publish.
+const LAST: &str = "GET /ping HTTP/1.1\r\nHost: nsqd\r\nConnection: close\r\n\r\n";
+/// A publish whose length is not told before: all that follow it on its connection take the general way.
+const CHUNKED: &str = "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+
+fn publish_request((query, headers, body): (&str, &str, &str)) -> String {
+    format!("POST /pub?{query} HTTP/1.1\r\nHost: nsqd\r\n{headers}{body}")
+}
+
+/// What is answered to `requests` and [`LAST`] behind them, sent `piece` bytes at a time; the time of day as dashes.
+async fn answers_to(mut client: Client, requests: &str, piece: usize) -> String {
+    for piece in format!("{requests}{LAST}").as_bytes().chunks(piece) {
+        client.send(piece).await;
+    }
+    let answers = String::from_utf8(client.read_to_end().await).expect("it answers in ASCII");
+    let (first, dated) = answers.split_once("Date: ").expect("each answer has a date");
+    let masked = dated.split("Date: ").map(|part| part.get(29..).expect("a date has 29 characters"));
+    masked.fold(first.to_owned(), |all, part| all + "Date: -" + part)
+}
+
+/// Checks that the short way of a publish and the general one give the same bytes: each request by itself and all of them
+/// together, in pieces of many sizes.
+async fn check_both_ways(connect: impl AsyncFn() -> Client) {
+    let chunked = publish_request(("topic=t", CHUNKED, ""));
+    let answer = answers_to(connect().await, &chunked, usize::MAX).await;
+    let end = answer.find("\r\n\r\nOK").expect("a publish is answered by OK") + "\r\n\r\nOK".len();
+    let answer = &answer[..end];
+    let all: String = PUBLISHES.iter().copied().map(publish_request).collect();
+    let singly = PUBLISHES.iter().copied().map(publish_request);
+    for (requests, pieces) in singly
+        .map(|one| (one, &[1, usize::MAX][..]))
+        .chain([(all.repeat(3), &[7, 64, 97, 1000, usize::MAX][..])])
+    {
+        let general = answers_to(connect().await, &format!("{chunked}{requests}"), usize::MAX).await;
+        let expected = general.strip_prefix(answer).expect("a publish is answered by OK");
+        for piece in pieces {
+            let answers = answers_to(connect().await, &requests, *piece).await;
+            assert_eq!(answers, expected, "in pieces of {piece}: {requests}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_way_to_publish_one_has_the_same_answer() {
+    // Protects clients from the short way that plain publishes take: the bytes are those of the general one, however the
+    // requests come, over each kind of listener.
+    let authority = Authority::new();
+    let flags = authority.server_flags();
+    let nsqd = Nsqd::start_with(&flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    check_both_ways(async || Client::connect_silently(nsqd.http_address()).await).await;
+    let https = nsqd.https_address().await;
+    check_both_ways(async || {
+        let mut client = Client::connect_silently(https).await;
+        client.try_tls(&authority.client()).await.expect("the handshake succeeds");
+        client
+    })
+    .await;
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let socket = folder.path().join("http.sock");
+    let _nsqd = Nsqd::start_with(&[&format!("--http-address={}", socket.display())]).await;
+    check_both_ways(async || Client::connect_unix_silently(&socket).await).await;
+}
+
+#[tokio::test]
+async fn publishes_in_a_row_are_answered_in_order_once_they_are_on_the_disk() {
+    // Protects pipelining clients where OK waits for the disk.
+    if !ours_only("it has no --pub-ack") {
+        return;
+    }
+    let nsqd = Nsqd::start_with(&["--pub-ack=sync"]).await;
+    check_both_ways(async || Client::connect_silently(nsqd.http_address()).await).await;
+}
+
+#[tokio::test]
+async fn a_publish_goes_to_the_topic_of_its_own_query() {
+    // Protects messages on a connection that publishes to several topics, one of which is deleted meanwhile.
+    let nsqd = Nsqd::start().await;
+    let mut http = nsqd.http().await;
+    for round in 0..2 {
+        for topic in ["a", "b"] {
+            let response = http.request("POST", &format!("/pub?topic={topic}"), b"x").await;
+            check_response("POST /pub", &response, 200, "OK");
+        }
+        nsqd.post_ok("/topic/delete?topic=a").await;
+        assert_eq!(nsqd.stats().await.topic("b")["depth"], round + 1);
+    }
+    let stats = nsqd.stats().await;
+    assert!(stats.topic("a").is_null());
+}
+
+#[tokio::test]
+async fn a_large_body_is_published_however_it_comes() {
+    // Protects bodies around the bound up to which the short way takes them.
+    let nsqd = Nsqd::start().await;
+    let mut http = nsqd.http().await;
+    let sizes = [16_000, 17_000, 65_000, 65_536, 66_000, 200_000, 100];
+    for size in sizes {
+        let response = http.request("POST", "/pub?topic=t", &vec![b'x'; size]).await;
+        check_response("POST /pub", &response, 200, "OK");
+    }
+    let messages = nsqd.consumer("t", "c", 10).await.finish_messages(sizes.len()).await;
+    let mut published: Vec<_> = messages.iter().map(|message| message.body.len()).collect();
+    let mut expected = sizes.to_vec();
+    published.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(published, expected);
+}
+
+#[tokio::test]
+async fn a_request_with_two_lengths_is_refused() {
+    // Protects whoever shares a proxy's connection: what one takes for a body, the other may take for a request.
+    if !ours_only("the chunks win") {
+        return;
+    }
+    let nsqd = Nsqd::start().await;
+    let two = "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    let swapped = "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    let different = "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx";
+    let ping = "GET /ping HTTP/1.1\r\nHost: nsqd\r\n\r\n";
+    let publish = publish_request(("topic=t", "Content-Length: 5\r\n\r\n", "hello"));
+    for before in ["", ping, &publish] {
+        for headers in [two, swapped, different] {
+            for piece in [1, usize::MAX] {
+                let requests = format!("{before}{}", publish_request(("topic=smuggled", headers, "")));
+                let answers = answers_to_broken(&nsqd, &requests, piece).await;
+                let last = answers.rfind("HTTP/1.1 ").map(|at| &answers[at..]).unwrap_or_default();
+                assert!(last.starts_with("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"), "{answers}");
+                assert_eq!(answers.matches("HTTP/1.1 200").count(), usize::from(!before.is_empty()));
+            }
+        }
+    }
+    assert!(nsqd.stats().await.topic("smuggled").is_null());
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    // Protects the form of HTTP/1.1, with and without a length.
+    let nsqd = Nsqd::start().await;
+    for request in [
+        "GET /ping HTTP/1.1\r\n\r\n",
+        "GET /ping HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+        "POST /pub?topic=t HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+        "POST /pub?topic=t HTTP/1.1\r\nHost: a\r\nHost: b\r\nContent-Length: 1\r\n\r\nx",
+    ] {
+        let answers = answers_to_broken(&nsqd, request, usize::MAX).await;
+        // NSQ adds what is wrong.
+        assert!(answers.starts_with("HTTP/1.1 400 Bad Request"), "{request}: {answers}");
+    }
+    assert!(nsqd.stats().await.topic("t").is_null());
+}
+
+/// What is answered to requests the last of which ends its connection.
+async fn answers_to_broken(nsqd: &Nsqd, requests: &str, piece: usize) -> String {
+    let mut client = Client::connect_silently(nsqd.http_address()).await;
+    for piece in requests.as_bytes().chunks(piece) {
+        // It may not be read to its end.
+        if client.try_send(piece).await.is_err() {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&client.read_to_end().await).into_owned()
 }
 
 fn bytes_of_hex(hex: &str) -> Vec<u8> {
