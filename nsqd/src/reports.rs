@@ -64,7 +64,7 @@ pub(crate) struct Pages {
 
 impl Pages {
     /// Bytes between two pauses, some 50 µs of work.
-    const STEP: usize = 16 << 10;
+    const STEP: usize = 8 << 10;
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -89,7 +89,7 @@ impl io::Write for Pages {
 /// What is gone through for a report, with pauses as in [`Pages`].
 pub(crate) fn unhurried<T>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     /// Items between two pauses.
-    const STEP: usize = 32;
+    const STEP: usize = 16;
     all.enumerate().map(|(at, item)| {
         if at % STEP == STEP - 1 {
             thread::yield_now();

@@ -14,7 +14,7 @@ pub(super) struct Exposition {
 
 impl Exposition {
     /// Bytes between two pauses.
-    const STEP: usize = 16 << 10;
+    const STEP: usize = 8 << 10;
 
     pub(super) fn into_text(self) -> String {
         self.text

@@ -18,7 +18,7 @@ use crate::{
     alarms::AlarmKind,
     channel::{BOUNDS_NS, Snapshot},
     clock, heap,
-    log::SYNC_BOUNDS_NS,
+    log::{SYNC_BOUNDS_NS, Usage},
     nsqd::Nsqd,
     reports::unhurried,
     topic::TopicSnapshot,
@@ -32,6 +32,7 @@ struct Topic {
     counts: TopicSnapshot,
     producers: u64,
     ephemeral_channels: u64,
+    usage: Usage,
 }
 
 /// A channel that is shown.
@@ -60,7 +61,8 @@ pub(super) fn metrics(nsqd: &Nsqd, parameters: &Parameters) -> Response {
             let is_ephemeral =
                 |channel: &&std::sync::Arc<crate::channel::Channel>| channel.name().is_ephemeral();
             let ephemeral_channels = counts.channels.iter().filter(is_ephemeral).count() as u64;
-            Topic { producers: producers.get(&name).copied().unwrap_or(0), name, counts, ephemeral_channels }
+            let (producers, usage) = (producers.get(&name).copied().unwrap_or(0), topic.usage());
+            Topic { name, counts, producers, ephemeral_channels, usage }
         })
         .collect();
     text.single("nsqd_topics", "gauge", "Topics, also those that are not shown.", all.len());
@@ -176,10 +178,10 @@ const TOPIC_FIGURES: [Figure<Topic>; 11] = [
         topic.counts.channels.len() as u64
     }),
     ("nsqd_topic_ephemeral_channels", "gauge", "Its ephemeral channels.", |topic| topic.ephemeral_channels),
-    ("nsqd_topic_segments", "gauge", "Files that hold messages.", |topic| topic.counts.usage.segments as u64),
-    ("nsqd_topic_storage_bytes", "gauge", "Bytes of these files.", |topic| topic.counts.usage.bytes),
+    ("nsqd_topic_segments", "gauge", "Files that hold messages.", |topic| topic.usage.segments as u64),
+    ("nsqd_topic_storage_bytes", "gauge", "Bytes of these files.", |topic| topic.usage.bytes),
     ("nsqd_topic_damaged_messages", "gauge", "Messages in these files that were found damaged.", |topic| {
-        topic.counts.usage.damaged
+        topic.usage.damaged
     }),
 ];
 

@@ -33,7 +33,6 @@ pub(crate) struct TopicSnapshot {
     pub(crate) message_bytes: u64,
     pub(crate) paused: bool,
     pub(crate) channels: Vec<Arc<Channel>>,
-    pub(crate) usage: Usage,
     /// Messages that were refused for want of room in a channel.
     pub(crate) refused: u64,
 }
@@ -277,6 +276,11 @@ impl Topic {
         self.inner.read().channels.clone()
     }
 
+    /// What its files take.
+    pub(crate) fn usage(&self) -> Usage {
+        self.log.usage()
+    }
+
     pub(crate) fn snapshot(&self) -> TopicSnapshot {
         let inner = self.inner.read();
         TopicSnapshot {
@@ -285,7 +289,6 @@ impl Topic {
             message_bytes: self.message_bytes.load(Ordering::Relaxed),
             paused: inner.paused,
             channels: inner.channels.clone(),
-            usage: self.log.usage(),
             refused: self.gate.refused(),
         }
     }
