@@ -1,16 +1,20 @@
-//! What the daemons share: options, logging, signals, service managers, TLS, the version they report.
+//! What the daemons share: options, logging, signals, service managers, listeners and the threads behind them, TLS, the
+//! version they report.
 //!
 //! Nothing here knows a particular daemon: each brings its own table of flags and its own checked struct.
 
 pub mod address;
 pub mod broadcast;
+pub mod connections;
 pub mod duration;
+pub mod listen;
 pub mod log;
 pub mod options;
 pub mod signals;
 pub mod systemd;
 pub mod tls;
 pub mod version;
+pub mod workers;
 
 mod quote;
 

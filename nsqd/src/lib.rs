@@ -4,14 +4,12 @@ mod run;
 
 mod connections;
 pub mod data_path;
-mod listen;
 mod nsq1;
 mod nsqd;
 pub mod offline;
 pub mod options;
 mod reload;
 mod reports;
-mod workers;
 
 mod http;
 mod tcp;

@@ -18,14 +18,7 @@ fn main() -> ExitCode {
         Ok(start) => start,
         Err(stop) => return stop.report(),
     };
-    let config = log::Config {
-        prefix: start.options.log_prefix.clone(),
-        level: start.options.log_level,
-        format: start.options.log_format,
-        file: start.options.log_file.clone(),
-        crates: &["nsqd", "protocol", "daemon"],
-    };
-    let log = match log::init(config) {
+    let log = match log::init(start.options.log.clone()) {
         Ok(log) => log,
         Err(error) => return fatal_without_log(error),
     };

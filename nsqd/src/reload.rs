@@ -14,20 +14,11 @@ pub(crate) async fn run(mut hangups: Hangups, manager: &ServiceManager, log: &Lo
 }
 
 fn reload(log: &Log, tls: Option<&ServerTls>) {
-    let path = log.file().map(|path| path.display());
-    if let Some(path) = &path {
-        match log.reopen() {
-            Ok(()) => info!("SIGHUP: the log file {path} was opened anew"),
-            Err(cause) => {
-                let cause = daemon::io_cause(&cause);
-                error!("SIGHUP: the log stays in the file that was {path} - {cause}");
-            }
-        }
-    }
+    let has_file = log.turn_over();
     match tls.map(ServerTls::reload) {
         Some(Ok(())) => info!("SIGHUP: the certificates were read anew, for connections to come"),
         Some(Err(cause)) => error!("SIGHUP: the certificates stay as they were - {cause}"),
-        None if path.is_none() => info!("SIGHUP: there is nothing to read anew"),
+        None if !has_file => info!("SIGHUP: there is nothing to read anew"),
         None => {}
     }
 }

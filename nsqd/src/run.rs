@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use daemon::{signals::Hangups, systemd::ServiceManager, tls::ServerTls};
+use daemon::{
+    connections::limit, listen::Listener, signals::Hangups, systemd::ServiceManager, tls::ServerTls,
+    workers::Workers,
+};
 use protocol::NodeId;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -18,9 +21,8 @@ use crate::{
     alarms::Alarms,
     ask::Asker,
     auth::Authorizer,
-    connections::{self, Connections},
+    connections::Connections,
     data_path,
-    listen::Listener,
     log::{Check, Limits, Storage, StorageThread},
     lookup, nsq1,
     nsqd::{Nsqd, Ports},
@@ -28,7 +30,6 @@ use crate::{
     reload, statsd, tcp,
     timers::Timers,
     topic::{Commits, Environment, Housekeeping, Topics},
-    workers::Workers,
 };
 
 /// Why the daemon cannot start; the text of the FATAL line.
@@ -126,7 +127,7 @@ impl Daemon {
         let workers = Workers::start(count).map_err(failed)?;
         runtime.block_on(async {
             let signal = daemon::signals::shutdown_signal().map_err(failed)?;
-            let max = connections::limit(nsqd.start.options.max_connections);
+            let max = limit(nsqd.start.options.max_connections);
             let clients = Connections::new(&workers, &nsqd, max);
             let requests = Connections::new(&workers, &nsqd, max);
             let tcp_name = tcp.name();

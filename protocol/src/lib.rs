@@ -13,6 +13,8 @@
 //! 4. [`body_size`], then the body itself; for MPUB through [`MpubScan`].
 //!
 //! Clients, mock servers and fuzzers take [`Command`] and [`Frame`], which do it all at once.
+//!
+//! Protocol V1, between nsqd and nsqlookupd, is smaller: [`LookupCommand`] on the one side, [`LookupRequest`] on the other.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod auth;
@@ -45,7 +47,8 @@ pub use identify::{
     ClientSettings, Compression, IdentifyOptions, IdentifyRequest, IdentifyResponse, Negotiated,
 };
 pub use lookup::{
-    BadLookupAnswer, LOOKUP_MAGIC, LookupCommand, LookupIdentified, LookupIdentify, take_lookup_answer,
+    BadLookupAnswer, LOOKUP_BODY_BYTES_MAX, LOOKUP_LINE_BYTES_MAX, LOOKUP_MAGIC, LookupCommand, LookupError,
+    LookupIdentified, LookupIdentify, LookupPeer, LookupRequest, put_lookup_answer, take_lookup_answer,
 };
 pub use message_id::MessageId;
 pub use names::{

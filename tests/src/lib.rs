@@ -1,4 +1,4 @@
-//! A harness for tests of whole binaries: start nsqd, talk to it over TCP and HTTP, kill it, start it again.
+//! A harness for tests of whole binaries: start a daemon, talk to it over TCP and HTTP, kill it, start it again.
 //!
 //! A test reads as a story:
 //!
@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Every wait has a deadline, and whatever goes wrong is a panic that says what was awaited. When a test fails, the log of
-//! its nsqd is printed. The binary is `NSQD_BIN`, or else the workspace's own, which `cargo build` must have built.
-//! `NSQD_IS_REFERENCE=1` says that `NSQD_BIN` is NSQ's nsqd: tests of what we do better are skipped then.
+//! its daemon is printed. The binaries are `NSQD_BIN` and `NSQLOOKUPD_BIN`, or else the workspace's own, which `cargo build`
+//! must have built. `NSQD_IS_REFERENCE=1` says that they are NSQ's: tests of what we do better are skipped then.
 #![expect(
     clippy::panic,
     clippy::missing_panics_doc,
@@ -28,7 +28,9 @@ mod deadline;
 mod http;
 mod http_server;
 mod log_file;
+mod lookup_client;
 mod lookup_server;
+mod lookupd;
 mod nsqd;
 mod process;
 
@@ -38,10 +40,12 @@ pub use deadline::{DEADLINE, SILENCE, within};
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};
 pub use log_file::await_line;
+pub use lookup_client::LookupClient;
 pub use lookup_server::{LookupServer, Mood};
+pub use lookupd::Lookupd;
 pub use nsqd::{Nsqd, Stats, tool};
 
-/// Whether the binary under test is NSQ's own nsqd.
+/// Whether the binary under test is NSQ's own.
 pub fn is_reference() -> bool {
     std::env::var_os("NSQD_IS_REFERENCE").is_some_and(|value| value == "1")
 }

@@ -189,15 +189,7 @@ impl Nsqd {
 
     /// The first line of its log that has `text` in it, now or soon.
     pub async fn await_log(&self, text: &str) -> String {
-        let look = async {
-            loop {
-                if let Some(line) = self.log().into_iter().find(|line| line.contains(text)) {
-                    return line;
-                }
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
-        };
-        within(&format!("a line with {text:?} in the log"), look).await
+        self.process.await_log(text).await
     }
 
     /// Where it takes HTTP requests.

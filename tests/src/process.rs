@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,6 +17,9 @@ use crate::{log_file::await_line_behind, within};
 
 /// Lines of a log that are kept: the first ones, which tell how the trouble began.
 const LOG_LINES_MAX: usize = 20_000;
+
+/// Between two looks at the log.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// In place of the address of a unix socket.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
@@ -74,26 +78,26 @@ impl Process {
         let process = Self { child, log, log_reader: Some(log_reader) };
         let addresses = match log_file {
             Some(file) => addresses_in(file, skipped).await,
-            None => within("the `listening on` lines of nsqd", addresses_rx).await.ok(),
+            None => within("the `listening on` lines of a daemon", addresses_rx).await.ok(),
         };
-        (process, addresses.expect("nsqd ended before it listened"))
+        (process, addresses.expect("it ended before it listened"))
     }
 
     /// Kills the process, which gets no chance to save anything.
     pub(crate) async fn kill(&mut self) {
         self.signal(Signal::KILL);
-        within("the end of a killed nsqd", self.child.wait()).await.expect("a child can be waited for");
+        within("the end of a killed daemon", self.child.wait()).await.expect("a child can be waited for");
     }
 
     /// Asks the process to stop, and waits for its end.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
-        within("the orderly end of nsqd", self.child.wait()).await.expect("a child can be waited for")
+        within("the orderly end of a daemon", self.child.wait()).await.expect("a child can be waited for")
     }
 
     /// Waits for an end that nobody asked for.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        within("the end of nsqd by itself", self.child.wait()).await.expect("a child can be waited for")
+        within("the end of a daemon by itself", self.child.wait()).await.expect("a child can be waited for")
     }
 
     /// Sends SIGHUP.
@@ -112,6 +116,19 @@ impl Process {
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().clone()
     }
+
+    /// The first line of its log that has `text` in it, now or soon.
+    pub(crate) async fn await_log(&self, text: &str) -> String {
+        let look = async {
+            loop {
+                if let Some(line) = self.log.lock().iter().find(|line| line.contains(text)) {
+                    return line.clone();
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        within(&format!("a line with {text:?} in the log"), look).await
+    }
 }
 
 impl Drop for Process {
@@ -129,7 +146,7 @@ impl Drop for Process {
 
 #[expect(clippy::print_stderr, reason = "the log of a failed test, where the test harness captures it")]
 fn print_log(lines: &[String]) {
-    eprintln!("log of nsqd, {} lines:", lines.len());
+    eprintln!("log of the daemon, {} lines:", lines.len());
     for line in lines {
         eprintln!("    {line}");
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{Interest, set_global_default};
-use tracing::{Event, Metadata, Subscriber, callsite};
+use tracing::{Event, Metadata, Subscriber, callsite, error, info};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -115,6 +115,19 @@ impl Log {
     /// What the system says. Lines go on to the old file then.
     pub fn reopen(&self) -> io::Result<()> {
         self.output.reopen()
+    }
+
+    /// What SIGHUP does to the log: opens its file anew, and says so. Whether there is one.
+    pub fn turn_over(&self) -> bool {
+        let Some(path) = self.file().map(Path::display) else { return false };
+        match self.reopen() {
+            Ok(()) => info!("SIGHUP: the log file {path} was opened anew"),
+            Err(cause) => {
+                let cause = io_cause(&cause);
+                error!("SIGHUP: the log stays in the file that was {path} - {cause}");
+            }
+        }
+        true
     }
 }
 

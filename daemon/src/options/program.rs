@@ -8,7 +8,7 @@ use crate::version;
 use super::command_line::{self, Parsed};
 use super::settings::{Settings, Source, Value};
 use super::table::{boolean, choice, text};
-use super::{Flag, Group, LEVEL, Refused, Stop, file, usage};
+use super::{Flag, Group, LEVEL, LOG_FORMAT, Refused, Stop, file, usage};
 
 /// A daemon's name and its options.
 #[derive(Debug, Clone)]
@@ -27,8 +27,8 @@ pub struct Loaded {
 }
 
 impl Program {
-    /// A daemon with the given options, besides those that each has: `version`, `config`, `log-level`, `log-prefix` and
-    /// `verbose`.
+    /// A daemon with the given options, besides those that each has: `version`, `config`, `verbose`, and those of the log,
+    /// which are read by [`Reader::log`](super::Reader::log).
     ///
     /// # Panics
     /// If two options share a name or a key.
@@ -45,6 +45,15 @@ impl Program {
                     "lowest level that is logged: debug, info, warn, error, fatal",
                 ),
                 text("log-prefix", log_prefix, "what stands before each line of the log"),
+                choice(
+                    "log-format",
+                    &LOG_FORMAT,
+                    "nsq",
+                    "how a line is written: `nsq`, or `json` for one object a line",
+                ),
+                text("log-file", "", "file to whose end the log is written, opened anew at SIGHUP")
+                    .argument("path")
+                    .default_note("stderr"),
                 boolean("verbose", false, "")
                     .flag_only()
                     .no_effect("use --log-level=debug for a more detailed log"),
@@ -210,7 +219,7 @@ mod tests {
         assert_eq!(reader.int::<u16>("node-id", 300..=300), Ok(300));
         let refused = reader.duration("wait", Duration::ZERO).unwrap_err().to_string();
         assert_eq!(refused, "--wait=-1s: must be at least 0s");
-        assert_eq!(reader.level("log-level"), Level::Debug);
+        assert_eq!(reader.log(&[]).level, Level::Debug);
 
         settings.set("wait", Value::Duration { ns: 1 });
         assert_eq!(settings.by_key("wait"), Some(&Value::Duration { ns: 1 }));
@@ -221,7 +230,7 @@ mod tests {
     /// An option that is declared and not read would be accepted and ignored.
     #[test]
     #[should_panic(
-        expected = "declared and not read: {\"log-level\", \"log-prefix\", \"lookupd-tcp-address\", \"wait\"}"
+        expected = "declared and not read: {\"log-file\", \"log-format\", \"log-level\", \"log-prefix\", \"lookupd-tcp-address\", \"wait\"}"
     )]
     fn each_option_must_be_read() {
         let settings = load(&[]).unwrap().settings;

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::duration;
-use crate::log::{Format, Level};
+use crate::log::{Config, Format, Level};
 
 use super::settings::{Settings, Value};
 
@@ -124,20 +124,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A log level.
+    /// The options of the log that each daemon has. `crates` are those whose events are logged.
     ///
     /// # Panics
-    /// Also if the option is a choice of something else.
-    pub fn level(&mut self, name: &str) -> Level {
-        Level::from_number(self.choice(name)).expect("an option with the choice LEVEL")
-    }
-
-    /// A format of the log.
-    ///
-    /// # Panics
-    /// Also if the option is a choice of something else.
-    pub fn log_format(&mut self, name: &str) -> Format {
-        Format::from_number(self.choice(name)).expect("an option with the choice LOG_FORMAT")
+    /// Also if they are not choices of [`LEVEL`](super::LEVEL) and [`LOG_FORMAT`](super::LOG_FORMAT).
+    pub fn log(&mut self, crates: &'static [&'static str]) -> Config {
+        let file = self.text("log-file");
+        Config {
+            prefix: self.text("log-prefix").to_owned(),
+            level: Level::from_number(self.choice("log-level")).expect("an option with the choice LEVEL"),
+            format: Format::from_number(self.choice("log-format"))
+                .expect("an option with the choice LOG_FORMAT"),
+            file: (!file.is_empty()).then(|| file.into()),
+            crates,
+        }
     }
 
     /// To be called at the end.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use daemon::address::ListenAddress;
 use daemon::broadcast::Broadcast;
 use daemon::duration;
-use daemon::log::{Format, Level};
+use daemon::log;
 use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
 use daemon::tls::{MinVersion, TlsOptions};
 
@@ -31,11 +31,7 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 #[expect(missing_docs, reason = "the table of flags says what each means")]
 #[expect(clippy::struct_excessive_bools, reason = "the flags of a user, independent of each other")]
 pub struct Options {
-    pub log_level: Level,
-    pub log_prefix: String,
-    pub log_format: Format,
-    /// `None`: stderr.
-    pub log_file: Option<PathBuf>,
+    pub log: log::Config,
     /// At most 1023.
     pub node_id: u16,
     pub broadcast: Broadcast,
@@ -193,10 +189,7 @@ impl Options {
         let max_defer_timeout = r.duration("max-defer-timeout", Duration::ZERO)?;
         let is_defer_given = settings.source("max-defer-timeout") != Source::Default;
         let options = Self {
-            log_level: r.level("log-level"),
-            log_prefix: r.text("log-prefix").to_owned(),
-            log_format: r.log_format("log-format"),
-            log_file: given(r.text("log-file")).map(PathBuf::from),
+            log: r.log(&["nsqd", "protocol", "daemon"]),
             node_id: node_id(r)?,
             broadcast: Broadcast::read(r.text("broadcast-address"), hostname)?,
             broadcast_address: String::new(),
@@ -360,6 +353,7 @@ fn duration_value(duration: Duration) -> Value {
 mod tests {
     use std::fs;
 
+    use daemon::log::{Format, Level};
     use daemon::tls::{ClientAuth, Required};
 
     use super::*;
@@ -394,9 +388,9 @@ mod tests {
     fn the_defaults_are_those_of_nsq() {
         let Start { options, warnings, .. } = load(&[]).unwrap();
         assert_eq!(warnings, [""; 0]);
-        assert_eq!(options.log_level, Level::Info);
-        assert_eq!(options.log_prefix, "[nsqd] ");
-        assert_eq!((options.log_format, options.log_file), (Format::Nsq, None));
+        assert_eq!(options.log.level, Level::Info);
+        assert_eq!(options.log.prefix, "[nsqd] ");
+        assert_eq!((options.log.format, options.log.file), (Format::Nsq, None));
         assert_eq!(options.node_id, 296);
         assert_eq!(options.broadcast_address, "web01");
         assert_eq!((options.broadcast_tcp_port, options.broadcast_http_port), (None, None));
@@ -564,8 +558,8 @@ mod tests {
         assert_eq!(options(&["--http-address="]).http_address, None);
         assert_eq!(options(&["--broadcast-address="]).broadcast_address, "web01");
         assert_eq!(options(&["--broadcast-address=b"]).broadcast_address, "b");
-        assert_eq!(options(&["--log-file="]).log_file, None);
-        assert_eq!(options(&["--log-file=/l"]).log_file, Some("/l".into()));
+        assert_eq!(options(&["--log-file="]).log.file, None);
+        assert_eq!(options(&["--log-file=/l"]).log.file, Some("/l".into()));
         let unix = options(&["--tcp-address=/run/nsqd.sock"]).tcp_address;
         assert_eq!(unix, ListenAddress::Unix("/run/nsqd.sock".into()));
     }
@@ -643,7 +637,7 @@ mod tests {
         let Start { options, warnings, .. } = load_file(file).unwrap();
         assert_eq!(warnings, [""; 0]);
         assert_eq!(options.node_id, 42);
-        assert_eq!(options.log_level, Level::Warn);
+        assert_eq!(options.log.level, Level::Warn);
         assert_eq!(options.broadcast_address, "nsqd-1.example.com");
         assert_eq!(options.data_path, PathBuf::from("/var/lib/nsq"));
         assert_eq!(options.mem_queue_size, 7);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daemon::{
-    options::{Choice, Group, LOG_FORMAT, Program, boolean, choice, duration, floats, int, text, texts},
+    options::{Choice, Group, Program, boolean, choice, duration, floats, int, text, texts},
     tls::tls_flags,
 };
 
@@ -24,7 +24,6 @@ pub(super) fn program(default_node_id: u16) -> Program {
         "nsqd",
         "[nsqd] ",
         vec![
-            log(),
             identity(default_node_id),
             network(),
             Group::new("TLS", tls_flags()),
@@ -34,23 +33,6 @@ pub(super) fn program(default_node_id: u16) -> Program {
             clients(),
             statistics(),
             without_effect(),
-        ],
-    )
-}
-
-fn log() -> Group {
-    Group::new(
-        "Log",
-        vec![
-            choice(
-                "log-format",
-                &LOG_FORMAT,
-                "nsq",
-                "how a line is written: `nsq`, or `json` for one object a line",
-            ),
-            text("log-file", "", "file to whose end the log is written, opened anew at SIGHUP")
-                .argument("path")
-                .default_note("stderr"),
         ],
     )
 }

@@ -1,12 +1,11 @@
 //! The body of IDENTIFY.
 
-use std::fmt;
-
 use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
-use crate::ProtocolError;
+use crate::{
+    ProtocolError,
+    json::{self, string},
+};
 
 /// What a client asks for, as sent: numbers in the wire's units, 0 if absent, unchecked.
 ///
@@ -73,24 +72,19 @@ impl IdentifyRequest {
     /// # Errors
     /// [`ProtocolError::IdentifyJson`].
     pub fn parse(body: &[u8]) -> Result<Self, ProtocolError> {
-        // Replacing first is the same as replacing within strings: outside of them the replacement is an error too.
-        let text = String::from_utf8_lossy(body);
-        serde_json::from_str::<Option<Self>>(&text)
-            .map(Option::unwrap_or_default)
-            .map_err(|_| ProtocolError::IdentifyJson)
+        let mut request = Self::default();
+        json::read_fields(body, |key, value| request.set(key, value)).ok_or(ProtocolError::IdentifyJson)?;
+        Ok(request)
     }
 
     /// The body to send.
     pub fn to_json(&self) -> String {
-        crate::json::to_escaped_json(self)
+        json::to_escaped_json(self)
     }
 
-    /// Sets the field of that name, if there is one; `None` if the value is not of its type.
+    /// Sets the field of that name, in lower case, if there is one; `None` if the value is not of its type.
     fn set(&mut self, key: &str, json: &str) -> Option<()> {
-        if json == "null" {
-            return Some(());
-        }
-        match key.to_ascii_lowercase().as_str() {
+        match key {
             "client_id" => self.client_id = string(json)?,
             "hostname" => self.hostname = string(json)?,
             "user_agent" => self.user_agent = string(json)?,
@@ -109,55 +103,6 @@ impl IdentifyRequest {
             _ => {}
         }
         Some(())
-    }
-}
-
-/// The text of a JSON string; halves of surrogate pairs are replaced.
-fn string(json: &str) -> Option<String> {
-    if !json.starts_with('"') {
-        return None;
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    deserializer.deserialize_bytes(LossyString).ok()
-}
-
-/// Takes a string as bytes, because `serde_json` refuses a lone surrogate in a string and passes it in bytes.
-struct LossyString;
-
-impl Visitor<'_> for LossyString {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-        Ok(String::from_utf8_lossy(bytes).into_owned())
-    }
-}
-
-impl<'de> Deserialize<'de> for IdentifyRequest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(RequestVisitor)
-    }
-}
-
-struct RequestVisitor;
-
-impl<'de> Visitor<'de> for RequestVisitor {
-    type Value = IdentifyRequest;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<IdentifyRequest, A::Error> {
-        let mut request = IdentifyRequest::default();
-        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            let set = string(key.get()).and_then(|key| request.set(&key, value.get()));
-            set.ok_or_else(|| serde::de::Error::custom("a value of another type"))?;
-        }
-        Ok(request)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The corpus of the fuzzer, replayed: each seed as it is, cut, and with bytes changed.
 //!
-//! To fuzz: `cargo +nightly fuzz run commands` (or `frames`, `identify`, `streams`) in `protocol/`.
+//! To fuzz: `cargo +nightly fuzz run commands` (or `frames`, `identify`, `lookup`, `streams`) in `protocol/`.
 
 mod parsers;
 
@@ -53,6 +53,12 @@ fn frames() {
 fn identify() {
     // Protects negotiation.
     replay("identify", parsers::identify);
+}
+
+#[test]
+fn lookup() {
+    // Protects nsqlookupd from whatever strangers send.
+    replay("lookup", parsers::lookup);
 }
 
 #[test]

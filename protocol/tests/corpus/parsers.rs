@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use protocol::{
     ClientSettings, Command, Compressed, Compression, Frame, IdentifyOptions, IdentifyRequest, Limits,
+    LookupCommand, LookupRequest,
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -61,6 +62,51 @@ pub(crate) fn identify(bytes: &[u8]) {
         assert!(negotiated.settings.msg_timeout <= options.max_msg_timeout);
         assert!(negotiated.settings.sample_rate.is_none_or(|rate| (1..=99).contains(&rate)));
         assert!(negotiated.settings.output_buffer_bytes <= options.max_output_buffer_bytes);
+    }
+}
+
+/// Commands to nsqlookupd, in the order in which a connection may have them: what is decoded is encoded to something that
+/// means the same, and no prefix is taken for something else.
+pub(crate) fn lookup(bytes: &[u8]) {
+    let mut rest = bytes;
+    let mut is_identified = false;
+    loop {
+        let (request, consumed) = match LookupRequest::decode(rest, is_identified) {
+            Ok(Some(decoded)) => decoded,
+            Ok(None) => {
+                let said = LookupRequest::cut(rest);
+                return assert!(
+                    said.is_none_or(|error| error.to_bytes().starts_with(b"E_BAD_BODY IDENTIFY "))
+                );
+            }
+            Err(error) => return assert!(error.to_bytes().starts_with(b"E_")),
+        };
+        assert!(0 < consumed && consumed <= rest.len());
+        for end in 0..consumed.min(200) {
+            let part = LookupRequest::decode(&rest[..end], is_identified);
+            assert!(matches!(part, Ok(None)), "a part of a command is {part:?}");
+        }
+        let command = match &request {
+            LookupRequest::Identify(peer) => {
+                assert!(peer.tcp_port != 0 && peer.http_port != 0 && !peer.broadcast_address.is_empty());
+                is_identified = true;
+                None
+            }
+            LookupRequest::Register(topic, channel) => {
+                Some(LookupCommand::Register(topic.clone(), channel.clone()))
+            }
+            LookupRequest::Unregister(topic, channel) => {
+                Some(LookupCommand::Unregister(topic.clone(), channel.clone()))
+            }
+            LookupRequest::Ping => Some(LookupCommand::Ping),
+        };
+        if let Some(command) = command {
+            let mut encoded = BytesMut::new();
+            command.encode(&mut encoded);
+            let again = LookupRequest::decode(&encoded, is_identified);
+            assert_eq!(again, Ok(Some((request, encoded.len()))));
+        }
+        rest = &rest[consumed..];
     }
 }
 

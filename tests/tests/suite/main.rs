@@ -1,4 +1,4 @@
-//! What users of nsqd can see, a file a behaviour, on the real binary over real sockets.
+//! What users of the daemons can see, a file a behaviour, on the real binaries over real sockets.
 
 mod alarms;
 mod auth;
@@ -21,6 +21,9 @@ mod import;
 mod limits;
 mod logs;
 mod lookup;
+mod lookupd_nsqd;
+mod lookupd_process;
+mod lookupd_tcp;
 mod metrics;
 mod nsq_bench;
 mod nsq_data;

@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::{expect_none, root};
 
 /// Which of our crates may depend on which. The tests may use the lower ones.
-const EDGES: [(&str, &[&str]); 5] = [
+const EDGES: [(&str, &[&str]); 6] = [
     ("protocol", &[]),
     ("daemon", &[]),
     ("nsqd", &["daemon", "protocol"]),
+    ("nsqlookupd", &["daemon", "protocol"]),
     ("tools", &["nsqd", "protocol"]),
     ("tests", &["protocol"]),
 ];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::root;
 
 /// Folders of the workspace that hold Rust sources.
-pub(super) const CRATES: [&str; 5] = ["protocol", "daemon", "nsqd", "tools", "tests"];
+pub(super) const CRATES: [&str; 6] = ["protocol", "daemon", "nsqd", "nsqlookupd", "tools", "tests"];
 
 /// A source file.
 pub(super) struct RustFile {

@@ -1,11 +1,12 @@
 //! Listeners: TCP or unix sockets.
 
-use std::{fs, io, net::SocketAddr, os::unix::fs::FileTypeExt, path::PathBuf, time::Duration};
+use std::{fs, io, io::Write, net::SocketAddr, os::unix::fs::FileTypeExt, path::PathBuf, time::Duration};
 
-use daemon::{address::ListenAddress, io_cause};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tracing::error;
+
+use crate::{address::ListenAddress, io_cause};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -16,17 +17,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A bound socket.
 #[derive(Debug)]
-pub(crate) enum Listener {
+pub enum Listener {
+    /// And the address that it has.
     Tcp(std::net::TcpListener, SocketAddr),
+    /// And where it lies.
     Unix(std::os::unix::net::UnixListener, PathBuf),
 }
 
 impl Listener {
-    /// Binds. The lock on the data path must be held: a unix socket on which nobody listens is replaced.
+    /// Binds. Whatever keeps a second daemon from starting must be held: a unix socket on which nobody listens is replaced.
     ///
     /// # Errors
     /// The text of NSQ's start error.
-    pub(crate) fn bind(address: &ListenAddress) -> Result<Self, String> {
+    pub fn bind(address: &ListenAddress) -> Result<Self, String> {
         match address {
             ListenAddress::Tcp(text) => Self::bind_tcp(text).map_err(|error| {
                 format!("listen ({text}) failed - listen tcp {text}: bind: {}", io_cause(&error))
@@ -63,7 +66,7 @@ impl Listener {
     }
 
     /// The bound port; −1 for a unix socket.
-    pub(crate) fn port(&self) -> i32 {
+    pub fn port(&self) -> i32 {
         match self {
             Self::Tcp(_, address) => i32::from(address.port()),
             Self::Unix(..) => -1,
@@ -71,15 +74,18 @@ impl Listener {
     }
 
     /// As logs show it.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Self::Tcp(_, address) => address.to_string(),
             Self::Unix(_, path) => path.display().to_string(),
         }
     }
 
-    /// Hands every accepted connection to `serve`, for ever.
-    pub(crate) async fn accept(self, serve: impl Fn(Accepted)) -> io::Result<()> {
+    /// Hands every accepted connection to `serve`, for ever. To be called on the runtime that accepts.
+    ///
+    /// # Errors
+    /// The runtime does not take the socket.
+    pub async fn accept(self, serve: impl Fn(Accepted)) -> io::Result<()> {
         match self {
             Self::Tcp(listener, _) => {
                 let listener = TcpListener::from_std(listener)?;
@@ -126,8 +132,10 @@ impl Drop for RemoveFile {
 
 /// An accepted connection, not yet tied to a runtime.
 #[derive(Debug)]
-pub(crate) enum Accepted {
+pub enum Accepted {
+    /// And its peer's address.
     Tcp(std::net::TcpStream, SocketAddr),
+    /// Of a peer that has no address.
     Unix(std::os::unix::net::UnixStream),
 }
 
@@ -142,21 +150,36 @@ impl Accepted {
     }
 
     /// The peer's address with port, as logs and statistics show it, and its IP address alone.
-    pub(crate) fn peer(&self) -> (String, String) {
+    pub fn peer(&self) -> (String, String) {
         match self {
             Self::Tcp(_, address) => (address.to_string(), address.ip().to_string()),
             Self::Unix(_) => ("@".to_owned(), String::new()),
         }
     }
+
+    /// Says something to a client that is not served, if that can be done at once, and ends the connection.
+    pub fn farewell(self, words: &[u8]) {
+        // It is turned away in any case.
+        let _ = match self {
+            Self::Tcp(mut stream, _) => stream.write(words),
+            Self::Unix(mut stream) => stream.write(words),
+        };
+    }
 }
 
 /// The connection on the runtime that asks.
-pub(crate) fn into_tcp(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+///
+/// # Errors
+/// The runtime does not take the socket.
+pub fn into_tcp(stream: std::net::TcpStream) -> io::Result<TcpStream> {
     TcpStream::from_std(stream)
 }
 
 /// The connection on the runtime that asks.
-pub(crate) fn into_unix(stream: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
+///
+/// # Errors
+/// The runtime does not take the socket.
+pub fn into_unix(stream: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
     UnixStream::from_std(stream)
 }
 

@@ -1,6 +1,6 @@
-//! Protocol V1, in which nsqd talks to nsqlookupd: lines as in V2, answers without a frame type.
+//! What an nsqd says to nsqlookupd.
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::{ChannelName, TopicName};
@@ -26,22 +26,6 @@ pub struct LookupIdentify {
     #[serde(default)]
     pub topology_zone: String,
     /// `1.3.0`.
-    pub version: String,
-}
-
-/// What an nsqlookupd says of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LookupIdentified {
-    /// Where others reach it.
-    pub broadcast_address: String,
-    /// Of its host.
-    pub hostname: String,
-    /// Where it takes requests.
-    pub http_port: u16,
-    /// Where it takes nsqds.
-    pub tcp_port: u16,
-    /// Of its software.
     pub version: String,
 }
 
@@ -86,30 +70,6 @@ impl LookupIdentify {
     }
 }
 
-/// An answer of nsqlookupd is not one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an answer of {0} bytes is not one")]
-pub struct BadLookupAnswer(pub i32);
-
-/// Takes one answer off `input`; `None` while it is incomplete.
-///
-/// # Errors
-/// [`BadLookupAnswer`] if its length is negative or over `max_bytes`.
-pub fn take_lookup_answer(
-    input: &mut BytesMut,
-    max_bytes: usize,
-) -> Result<Option<BytesMut>, BadLookupAnswer> {
-    let Some(size) = input.first_chunk() else { return Ok(None) };
-    let size = i32::from_be_bytes(*size);
-    let bytes =
-        usize::try_from(size).ok().filter(|bytes| *bytes <= max_bytes).ok_or(BadLookupAnswer(size))?;
-    if input.len() < 4 + bytes {
-        return Ok(None);
-    }
-    input.advance(4);
-    Ok(Some(input.split_to(bytes)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,16 +106,5 @@ mod tests {
             command.encode(&mut out);
             assert_eq!(out, line);
         }
-    }
-
-    #[test]
-    fn answers_have_a_length_that_can_be() {
-        let mut input = BytesMut::from(&b"\0\0\0\x02OK\0\0"[..]);
-        assert_eq!(take_lookup_answer(&mut input, 10).unwrap().unwrap(), "OK");
-        assert_eq!(take_lookup_answer(&mut input, 10), Ok(None));
-        input.extend_from_slice(b"\0\x0b");
-        assert_eq!(take_lookup_answer(&mut input, 10), Err(BadLookupAnswer(11)));
-        let mut negative = BytesMut::from(&b"\xff\xff\xff\xff"[..]);
-        assert_eq!(take_lookup_answer(&mut negative, 10), Err(BadLookupAnswer(-1)));
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The threads that serve connections.
 #[derive(Debug)]
-pub(crate) struct Workers {
+pub struct Workers {
     workers: Vec<Worker>,
     stop: CancellationToken,
 }
@@ -33,7 +33,7 @@ impl Workers {
     ///
     /// # Errors
     /// The system has no threads or descriptors left.
-    pub(crate) fn start(count: usize) -> io::Result<Self> {
+    pub fn start(count: usize) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let workers =
             (0..count.max(1)).map(|number| Worker::start(number, stop.clone())).collect::<io::Result<_>>()?;
@@ -41,7 +41,8 @@ impl Workers {
     }
 
     /// Runs a connection on the thread that has the fewest.
-    pub(crate) fn spawn(&self, tasks: &TaskTracker, connection: impl Future<Output = ()> + Send + 'static) {
+    #[expect(clippy::missing_panics_doc, reason = "cannot panic: there is at least one worker")]
+    pub fn spawn(&self, tasks: &TaskTracker, connection: impl Future<Output = ()> + Send + 'static) {
         let least = self.workers.iter().min_by_key(|worker| worker.connections.load(Ordering::Relaxed));
         let worker = least.expect("there is at least one worker");
         let connections = Arc::clone(&worker.connections);
@@ -56,7 +57,7 @@ impl Workers {
     }
 
     /// Ends the threads; tasks that still run are dropped.
-    pub(crate) fn stop(self) {
+    pub fn stop(self) {
         self.stop.cancel();
         for worker in self.workers {
             // A thread that panicked has aborted the process.

@@ -1,0 +1,32 @@
+//! The daemon's shared parts, as its TCP and HTTP faces use them.
+
+use daemon::version;
+use protocol::LookupIdentified;
+
+use crate::{Directory, options::Options, registry::Lifetimes};
+
+/// The registry, and what the daemon says of itself.
+#[derive(Debug)]
+pub(crate) struct Lookupd {
+    pub(crate) directory: Directory,
+    /// The answer to IDENTIFY, as JSON.
+    pub(crate) identified: String,
+}
+
+impl Lookupd {
+    /// With the ports that are bound.
+    pub(crate) fn new(options: &Options, hostname: String, tcp_port: u16, http_port: u16) -> Self {
+        let identified = LookupIdentified {
+            broadcast_address: options.broadcast_address.clone(),
+            hostname,
+            http_port,
+            tcp_port,
+            version: version::COMPATIBLE.to_owned(),
+        };
+        let lifetimes = Lifetimes {
+            inactive_producer_timeout: options.inactive_producer_timeout,
+            tombstone_lifetime: options.tombstone_lifetime,
+        };
+        Self { directory: Directory::new(lifetimes), identified: identified.to_json() }
+    }
+}
