@@ -21,7 +21,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const HANDSHAKE_RECORD: u8 = 22;
 /// What the reference says to those who forget the S of HTTPS.
 const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
 /// The connections of one protocol.
 pub(crate) struct Connections<'a> {
@@ -62,7 +61,7 @@ impl<'a> Connections<'a> {
     /// Serves a client of plain HTTP.
     pub(crate) fn http(&self, accepted: Accepted) {
         if self.connections.is_full("HTTP") {
-            accepted.farewell(BUSY);
+            accepted.farewell(daemon::http::BUSY);
             return;
         }
         let (nsqd, stop, (peer, _)) = (Arc::clone(&self.nsqd), self.connections.stop(), accepted.peer());

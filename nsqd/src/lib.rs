@@ -9,7 +9,6 @@ mod nsqd;
 pub mod offline;
 pub mod options;
 mod reload;
-mod reports;
 
 mod http;
 mod tcp;

@@ -9,11 +9,11 @@ use std::{
     },
 };
 
-use daemon::log::Log;
+use daemon::{log::Log, reports::Reports};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::{alarms::Alarms, client::Client, clock, options::Start, reports::Reports, tcp, topic::Topics};
+use crate::{alarms::Alarms, client::Client, clock, options::Start, tcp, topic::Topics};
 
 /// Topics, clients and settings.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use daemon::{process, reports::unhurried};
 use protocol::Compression;
 use serde::Serialize;
 
@@ -9,9 +10,8 @@ use crate::{
     alarms::Alarm,
     channel::{Channel, Sketch, Snapshot},
     client::Client,
-    clock, heap,
+    clock,
     nsqd::Nsqd,
-    reports::unhurried,
     topic::{QueuePolicy, Topic, TopicPolicy, TopicSnapshot},
 };
 
@@ -150,7 +150,7 @@ impl Memory {
 
     /// Anonymous memory of the process, which is its heap: messages are in the page cache.
     fn read() -> Self {
-        let bytes = heap::resident_bytes().unwrap_or(0);
+        let bytes = process::resident_bytes().unwrap_or(0);
         Self { heap_in_use_bytes: bytes, ..Self::default() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, fmt::Write, io, sync::Arc, time::Duration};
 
+use daemon::reports::Busy;
 use parking_lot::Mutex;
 use tokio::{
     net::{UdpSocket, lookup_host},
@@ -13,7 +14,6 @@ use tracing::{error, info};
 use crate::{
     nsqd::Nsqd,
     options::Statsd,
-    reports::Busy,
     statistics::{ChannelReport, LatencyReport, Memory, Report, TopicReport, Wanted},
 };
 

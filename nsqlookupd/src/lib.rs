@@ -4,6 +4,7 @@ mod run;
 
 pub mod options;
 
+mod http;
 mod tcp;
 
 mod lookupd;

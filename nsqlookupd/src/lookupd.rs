@@ -1,9 +1,11 @@
 //! The daemon's shared parts, as its TCP and HTTP faces use them.
 
-use daemon::version;
+use std::io;
+
+use daemon::{reports::Reports, version};
 use protocol::LookupIdentified;
 
-use crate::{Directory, options::Options, registry::Lifetimes};
+use crate::{Directory, clock, options::Options, registry::Lifetimes};
 
 /// The registry, and what the daemon says of itself.
 #[derive(Debug)]
@@ -11,11 +13,21 @@ pub(crate) struct Lookupd {
     pub(crate) directory: Directory,
     /// The answer to IDENTIFY, as JSON.
     pub(crate) identified: String,
+    pub(crate) reports: Reports,
+    pub(crate) start_unix: u64,
 }
 
 impl Lookupd {
     /// With the ports that are bound.
-    pub(crate) fn new(options: &Options, hostname: String, tcp_port: u16, http_port: u16) -> Self {
+    ///
+    /// # Errors
+    /// The system has no thread left.
+    pub(crate) fn new(
+        options: &Options,
+        hostname: String,
+        tcp_port: u16,
+        http_port: u16,
+    ) -> io::Result<Self> {
         let identified = LookupIdentified {
             broadcast_address: options.broadcast_address.clone(),
             hostname,
@@ -27,6 +39,11 @@ impl Lookupd {
             inactive_producer_timeout: options.inactive_producer_timeout,
             tombstone_lifetime: options.tombstone_lifetime,
         };
-        Self { directory: Directory::new(lifetimes), identified: identified.to_json() }
+        Ok(Self {
+            directory: Directory::new(lifetimes),
+            identified: identified.to_json(),
+            reports: Reports::start()?,
+            start_unix: clock::now().unix_ns / 1_000_000_000,
+        })
     }
 }

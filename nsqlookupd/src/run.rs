@@ -5,6 +5,7 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 use daemon::{
     address::ListenAddress,
     connections::{Connections, limit},
+    http,
     listen::{self, Accepted, Listener},
     log::Log,
     signals::Hangups,
@@ -52,7 +53,9 @@ impl Daemon {
         let tcp = bind(&options.tcp_address)?;
         let http = bind(&options.http_address)?;
         let port = |listener: &Listener| u16::try_from(listener.port()).expect("it is no unix socket");
-        let lookupd = Arc::new(Lookupd::new(options, hostname, port(&tcp), port(&http)));
+        let lookupd = Lookupd::new(options, hostname, port(&tcp), port(&http))
+            .map_err(|error| instantiate(error.to_string()))?;
+        let lookupd = Arc::new(lookupd);
         Ok(Self { lookupd, runtime, hangups, tcp, http })
     }
 
@@ -63,13 +66,14 @@ impl Daemon {
         let workers = Workers::start(count).map_err(failed)?;
         runtime.block_on(async {
             let signal = daemon::signals::shutdown_signal().map_err(failed)?;
-            let clients = Connections::new(&workers, limit(max_connections));
+            let max = limit(max_connections);
+            let (clients, requests) = (Connections::new(&workers, max), Connections::new(&workers, max));
             let (tcp_name, http_name) = (tcp.name(), http.name());
             info!("TCP: listening on {tcp_name}");
             let accept_tcp = tcp.accept(|accepted| serve_tcp(&clients, &lookupd, accepted));
             let accept_http = async {
                 info!("HTTP: listening on {http_name}");
-                http.accept(serve_http).await
+                http.accept(|accepted| serve_http(&requests, &lookupd, accepted)).await
             };
             let manager = ServiceManager::from_environment();
             let report = async {
@@ -92,6 +96,7 @@ impl Daemon {
             info!("TCP: closing {tcp_name}");
             clients.finish("TCP").await;
             info!("HTTP: closing {http_name}");
+            requests.finish("HTTP").await;
             stopped.map_err(|error| format!("listener failed - {error}"))
         })?;
         workers.stop();
@@ -115,9 +120,19 @@ fn serve_tcp(clients: &Connections<'_>, lookupd: &Arc<Lookupd>, accepted: Accept
     });
 }
 
-/// The seam for the HTTP API: whoever connects finds the end of the connection, not one that stands still.
-fn serve_http(accepted: Accepted) {
-    drop(accepted);
+/// Serves a client of HTTP.
+fn serve_http(requests: &Connections<'_>, lookupd: &Arc<Lookupd>, accepted: Accepted) {
+    if requests.is_full("HTTP") {
+        accepted.farewell(http::BUSY);
+        return;
+    }
+    let (peer, _) = accepted.peer();
+    let Accepted::Tcp(stream, _) = accepted else { return };
+    let (lookupd, stop) = (Arc::clone(lookupd), requests.stop());
+    requests.spawn(async move {
+        let Ok(stream) = listen::into_tcp(stream) else { return };
+        crate::http::serve(lookupd, stream, peer, stop).await;
+    });
 }
 
 /// At each SIGHUP: goes on in a new log file, if there is one. For ever.

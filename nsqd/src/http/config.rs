@@ -6,7 +6,7 @@ use serde_json::json;
 use tracing::info;
 
 use super::{
-    publish,
+    body,
     respond::{self, Refusal, Response},
 };
 use crate::{nsqd::Nsqd, statistics::Number};
@@ -40,7 +40,7 @@ pub(super) fn get(nsqd: &Nsqd, key: &str) -> Result<Response, Refusal> {
 /// `INVALID_OPTION` for those that do not change, `INVALID_VALUE`, or `INTERNAL_ERROR` if the body cannot be read.
 pub(super) async fn put(nsqd: &Nsqd, key: &str, body: Incoming) -> Result<Response, Refusal> {
     let limit = nsqd.start.options.max_msg_size as usize;
-    let body = publish::read(body, limit, "INVALID_VALUE").await?;
+    let body = body::read(body, limit, "INVALID_VALUE").await?;
     if body.is_empty() {
         return Err(Refusal::too_large("INVALID_VALUE"));
     }

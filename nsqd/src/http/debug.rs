@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, sync::Arc, time::Duration};
 
+use daemon::{process, reports::Busy};
 use hyper::{
     StatusCode,
     body::Incoming,
@@ -11,11 +12,11 @@ use pprof::{ProfilerGuard, ProfilerGuardBuilder, protos::Message};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    body,
     parameters::Parameters,
-    publish,
     respond::{self, Refusal, Response},
 };
-use crate::{heap, nsqd::Nsqd, reports::Busy};
+use crate::{heap, nsqd::Nsqd};
 
 /// What a path below `/debug` is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ pub(super) async fn answer(
             ))
         }
         Debug::FreeMemory => {
-            publish::ignore(body).await?;
+            body::ignore(body).await?;
             let shared = Arc::clone(nsqd);
             let trimmed = nsqd.reports.make(move || {
                 shared.topics.free_spares();
@@ -105,7 +106,7 @@ pub(super) async fn answer(
 
 /// The rate is in the query, or in a form.
 async fn block_rate(query: &str, body: Incoming) -> Result<String, Refusal> {
-    let form = publish::read(body, publish::IGNORED_BYTES_MAX, "BODY_TOO_BIG").await?;
+    let form = body::read(body, body::IGNORED_BYTES_MAX, "BODY_TOO_BIG").await?;
     for text in [&String::from_utf8_lossy(&form), query] {
         if let Some(rate) = Parameters::parse(text)?.get("rate") {
             return Ok(String::from_utf8_lossy(rate).into_owned());
@@ -117,7 +118,7 @@ async fn block_rate(query: &str, body: Incoming) -> Result<String, Refusal> {
 fn heap_figures() -> String {
     let mut text = String::new();
     for name in ["VmPeak:", "VmSize:", "VmHWM:", "VmRSS:", "RssAnon:", "RssFile:", "VmSwap:"] {
-        if let Some(bytes) = heap::status_bytes(name) {
+        if let Some(bytes) = process::status_bytes(name) {
             writeln!(text, "{name:<10}{bytes} bytes").expect("a String takes all that is written");
         }
     }

@@ -5,26 +5,21 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use daemon::{process, reports::unhurried};
 
 use super::{
-    exposition::{Exposition, seconds},
+    exposition::Exposition,
     parameters::Parameters,
-    respond::Response,
+    respond::{self, Response},
 };
 use crate::{
     alarms::AlarmKind,
     channel::{BOUNDS_NS, Snapshot},
-    clock, heap,
+    clock,
     log::{SYNC_BOUNDS_NS, Usage},
     nsqd::Nsqd,
-    reports::unhurried,
     topic::TopicSnapshot,
 };
-
-const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// A topic that is shown.
 struct Topic {
@@ -47,7 +42,7 @@ pub(super) fn metrics(nsqd: &Nsqd, parameters: &Parameters) -> Response {
     let with_ephemeral = parameters.flag("include_ephemeral", false);
     let mut text = Exposition::default();
     daemon(&mut text, nsqd);
-    process(&mut text, nsqd);
+    process::metrics(&mut text, nsqd.start_unix.unsigned_abs());
     storage(&mut text, nsqd);
     let producers = producers(nsqd);
     let is_shown = |is_ephemeral: bool| with_ephemeral || !is_ephemeral;
@@ -81,9 +76,7 @@ pub(super) fn metrics(nsqd: &Nsqd, parameters: &Parameters) -> Response {
         })
         .collect();
     of_channels(&mut text, &channels);
-    let mut response = Response::new(Full::new(Bytes::from(text.into_text())));
-    response.headers_mut().insert(CONTENT_TYPE, FORMAT);
-    response
+    respond::exposition(text)
 }
 
 /// TCP connections that have published to each topic.
@@ -113,32 +106,6 @@ fn daemon(text: &mut Exposition, nsqd: &Nsqd) {
     text.single("nsqd_connections", "gauge", "TCP connections of clients.", clients);
     let lookupds = nsqd.lookupds.borrow().len();
     text.single("nsqd_lookupds", "gauge", "Configured nsqlookupds.", lookupds);
-}
-
-/// The names are those that every Prometheus client library uses.
-fn process(text: &mut Exposition, nsqd: &Nsqd) {
-    let help = "Start of the process, unix time.";
-    text.single("process_start_time_seconds", "gauge", help, nsqd.start_unix);
-    let usage = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let used = u128::try_from(usage.tv_sec).unwrap_or(0) * 1_000_000_000
-        + u128::try_from(usage.tv_nsec).unwrap_or(0);
-    let help = "CPU time of the process, user and system.";
-    text.single("process_cpu_seconds_total", "counter", help, seconds(used));
-    for (name, help, key) in [
-        ("process_resident_memory_bytes", "Resident memory, pages of files included.", "VmRSS:"),
-        ("process_virtual_memory_bytes", "Address space in use, mapped files included.", "VmSize:"),
-        ("nsqd_heap_resident_bytes", "Resident memory, pages of files not included.", "RssAnon:"),
-    ] {
-        if let Some(bytes) = heap::status_bytes(key) {
-            text.single(name, "gauge", help, bytes);
-        }
-    }
-    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        text.single("process_open_fds", "gauge", "Open file descriptors.", open.count());
-    }
-    if let Some(max) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-        text.single("process_max_fds", "gauge", "File descriptors that may be open.", max);
-    }
 }
 
 fn storage(text: &mut Exposition, nsqd: &Nsqd) {

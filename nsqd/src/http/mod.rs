@@ -1,22 +1,17 @@
-//! The HTTP API of nsqd. hyper with a table of routes: the answers to unknown paths, other methods and odd spellings
+//! The HTTP API of nsqd: a table of routes: the answers to unknown paths, other methods and odd spellings
 //! are NSQ's to the byte, which a router would have to be talked out of its own.
 
 mod actions;
 mod config;
 mod debug;
-mod exposition;
 mod express;
-mod framing;
 mod health;
 mod metrics;
 mod parameters;
-mod patient;
 mod plain_publish;
 mod policies;
-mod progress;
 mod publish;
 mod ready;
-mod respond;
 mod route;
 mod serve;
 mod stats;
@@ -24,3 +19,5 @@ mod stats_json;
 mod stats_text;
 
 pub(crate) use serve::serve;
+
+use daemon::http::{body, exposition, progress, respond};

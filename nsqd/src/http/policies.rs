@@ -6,8 +6,8 @@ use hyper::{StatusCode, body::Incoming};
 use serde::Serialize;
 
 use super::{
+    body,
     parameters::Parameters,
-    publish,
     respond::{self, Refusal, Response},
 };
 use crate::{nsqd::Nsqd, topic::PolicyError};
@@ -49,7 +49,7 @@ pub(super) async fn of_channel(
 }
 
 async fn read(body: Incoming) -> Result<bytes::Bytes, Refusal> {
-    publish::read(body, POLICY_BYTES_MAX, "BODY_TOO_BIG").await
+    body::read(body, POLICY_BYTES_MAX, "BODY_TOO_BIG").await
 }
 
 /// Answers with the policy once it is on the disk.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
 use hyper::{
     StatusCode,
     body::{Body, Incoming},
@@ -12,8 +10,8 @@ use protocol::{Limits, MpubScan, TopicName};
 use tracing::warn;
 
 use super::{
+    body,
     parameters::Parameters,
-    progress::STALL_MAX,
     respond::{self, Refusal, Response},
 };
 use crate::{
@@ -24,8 +22,6 @@ use crate::{
 
 /// What a publish is answered by.
 pub(super) const OK: &str = "OK";
-/// Of a body that is not needed, no more is read.
-pub(super) const IGNORED_BYTES_MAX: usize = 1 << 20;
 
 /// One message.
 ///
@@ -33,7 +29,7 @@ pub(super) const IGNORED_BYTES_MAX: usize = 1 << 20;
 /// The refusals of NSQ's table, in its order.
 pub(super) async fn one(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Result<Response, Refusal> {
     let limit = nsqd.start.options.max_msg_size as usize;
-    let body = read(body, limit, "MSG_TOO_BIG").await?;
+    let body = body::read(body, limit, "MSG_TOO_BIG").await?;
     if let Some(committed) = store(nsqd, query, &body, clock::unix_ns(), &mut Recent::default())? {
         outcome(committed).await?;
     }
@@ -109,7 +105,7 @@ pub(super) async fn many(nsqd: &Arc<Nsqd>, query: &str, body: Incoming) -> Resul
     let parameters = Parameters::parse(query)?;
     let name = parameters.topic_name()?;
     let delay = parameters.defer_ns(options.max_defer_timeout)?;
-    let body = read(body, limit, "BODY_TOO_BIG").await?;
+    let body = body::read(body, limit, "BODY_TOO_BIG").await?;
     let topic = topic(nsqd, &name)?;
     let stored = if is_binary(&parameters) {
         binary(nsqd, &topic, &body, delay)
@@ -223,50 +219,4 @@ fn publish<'a>(
         Err(PublishError::Exiting) => Err(exiting()),
         Err(error) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
-}
-
-/// The whole body, unless it is larger than `limit`. Grows as the bytes come.
-///
-/// # Errors
-/// `too_large`, or `INTERNAL_ERROR` if it is broken.
-pub(super) async fn read(mut body: Incoming, limit: usize, too_large: &str) -> Result<Bytes, Refusal> {
-    let failed = || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR");
-    if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > limit {
-        return Err(Refusal::too_large(too_large));
-    }
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    loop {
-        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await.map_err(|_| failed())?;
-        let Some(frame) = frame else { break };
-        let Ok(data) = frame.map_err(|_| failed())?.into_data() else { continue };
-        if limit < first.len() + all.len() + data.len() {
-            return Err(Refusal::too_large(too_large));
-        }
-        if first.is_empty() && all.is_empty() {
-            // Most bodies come in one piece, which is used as it is.
-            first = data;
-        } else {
-            all.extend_from_slice(&std::mem::take(&mut first));
-            all.extend_from_slice(&data);
-        }
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
-/// Reads a body that nobody has a use for, so far as it is short.
-///
-/// # Errors
-/// It is broken: what was meant is not known.
-pub(super) async fn ignore(mut body: Incoming) -> Result<(), Refusal> {
-    let mut bytes = 0;
-    while bytes < IGNORED_BYTES_MAX {
-        let frame = tokio::time::timeout(STALL_MAX, body.frame()).await;
-        let Ok(frame) = frame.map_err(|_| Refusal::bad("INVALID_REQUEST"))?.transpose() else {
-            return Err(Refusal::bad("INVALID_REQUEST"));
-        };
-        let Some(frame) = frame else { break };
-        bytes += frame.data_ref().map_or(0, Bytes::len);
-    }
-    Ok(())
 }

@@ -1,14 +1,14 @@
 //! Which path does what, by which method.
 
-use std::{borrow::Cow, fmt::Write, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{
-    Method, Request, StatusCode,
-    body::Incoming,
-    header::{ALLOW, HeaderValue, LOCATION},
+use daemon::http::{
+    Answer,
+    body::ignore,
+    respond::{self, Refusal, Response},
+    routing::{Methods, check_method, plain_path, unknown},
 };
+use hyper::{Method, Request, StatusCode, body::Incoming};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,10 +16,8 @@ use super::{
     config,
     debug::{self, Debug},
     health, metrics,
-    parameters::{Parameters, unescape_path},
-    policies, publish,
-    respond::{self, Refusal, Response},
-    stats,
+    parameters::Parameters,
+    policies, publish, stats,
 };
 use crate::nsqd::Nsqd;
 
@@ -80,39 +78,6 @@ const ROUTES: [(&str, Route<'static>); 32] = [
     ("/debug/freememory", Route::Debug(Debug::FreeMemory)),
 ];
 
-/// The methods that a route takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Methods {
-    Get,
-    GetPost,
-    GetPut,
-    Post,
-    Put,
-}
-
-impl Methods {
-    fn has(self, method: &Method) -> bool {
-        let is_get = matches!(*method, Method::GET | Method::HEAD);
-        match self {
-            Self::Get => is_get,
-            Self::GetPost => is_get || *method == Method::POST,
-            Self::GetPut => is_get || *method == Method::PUT,
-            Self::Post => *method == Method::POST,
-            Self::Put => *method == Method::PUT,
-        }
-    }
-
-    fn allow(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Get => "GET, OPTIONS",
-            Self::GetPost => "GET, OPTIONS, POST",
-            Self::GetPut => "GET, OPTIONS, PUT",
-            Self::Post => "OPTIONS, POST",
-            Self::Put => "OPTIONS, PUT",
-        })
-    }
-}
-
 impl<'a> Route<'a> {
     fn find(path: &'a str) -> Option<Self> {
         if let Some(key) = path.strip_prefix("/config/") {
@@ -153,37 +118,26 @@ impl<'a> Route<'a> {
     }
 }
 
-/// An answer, and whether the request is worth a line in the log.
-pub(super) struct Answer {
-    pub(super) response: Response,
-    pub(super) is_logged: bool,
-}
-
 /// Answers one request.
 pub(super) async fn answer(nsqd: &Arc<Nsqd>, request: Request<Incoming>, stop: &CancellationToken) -> Answer {
     let (head, body) = request.into_parts();
-    let path = if head.uri.path().contains('%') {
-        unescape_path(head.uri.path()).map_or(Cow::Borrowed(head.uri.path()), Cow::Owned)
-    } else {
-        Cow::Borrowed(head.uri.path())
-    };
+    let path = plain_path(head.uri.path());
     let query = head.uri.query().unwrap_or_default();
     let Some(route) = Route::find(&path) else {
-        return unknown(&head.method, &path, head.uri.query());
+        return unknown(&head.method, &path, head.uri.query(), correct);
     };
-    if head.method == Method::OPTIONS {
-        let mut response = Response::new(Full::new(Bytes::new()));
-        response.headers_mut().insert(ALLOW, route.methods().allow());
-        return Answer { response, is_logged: false };
-    }
-    if !route.methods().has(&head.method) {
-        let mut response = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED").into_response();
-        response.headers_mut().insert(ALLOW, route.methods().allow());
-        return Answer { response, is_logged: true };
+    if let Some(answer) = check_method(route.methods(), &head.method) {
+        return answer;
     }
     let is_change = !matches!(head.method, Method::GET | Method::HEAD);
     let result = act(nsqd, route, is_change, query, body, stop).await;
     Answer { response: result.unwrap_or_else(Refusal::into_response), is_logged: route.is_logged() }
+}
+
+/// How a path is spelled that is there.
+fn correct(path: &str) -> Option<String> {
+    let index = format!("{path}/");
+    [path.to_owned(), index].into_iter().find(|path| Route::find(path).is_some())
 }
 
 async fn act(
@@ -216,7 +170,7 @@ async fn act(
         Route::ChannelPolicy => policies::of_channel(nsqd, query, is_change.then_some(body)).await,
         Route::Debug(what) => debug::answer(nsqd, what, query, body, stop).await,
         Route::ClearAlarms | Route::Topic(_) | Route::Channel(_) => {
-            publish::ignore(body).await?;
+            ignore(body).await?;
             match route {
                 Route::Topic(action) => actions::on_topic(nsqd, action, query).await,
                 Route::Channel(action) => actions::on_channel(nsqd, action, query).await,
@@ -239,74 +193,5 @@ fn ping(nsqd: &Nsqd) -> Response {
     match nsqd.health() {
         Ok(()) => respond::plain(StatusCode::OK, "OK"),
         Err(failure) => respond::plain(StatusCode::INTERNAL_SERVER_ERROR, failure),
-    }
-}
-
-/// A path that is not in the table: perhaps only its spelling is odd.
-fn unknown(method: &Method, path: &str, query: Option<&str>) -> Answer {
-    if *method == Method::OPTIONS && path == "*" {
-        return Answer { response: Response::new(Full::new(Bytes::new())), is_logged: false };
-    }
-    let mut plain = simplified(path);
-    if plain == "/debug/pprof" {
-        plain.push('/');
-    }
-    if *method != Method::OPTIONS && plain != path && Route::find(&plain).is_some() {
-        return Answer { response: redirect(method, plain, query), is_logged: false };
-    }
-    Answer { response: Refusal::not_found("NOT_FOUND").into_response(), is_logged: true }
-}
-
-/// The path in lower case, without `.`, `..`, empty parts and a slash at the end.
-fn simplified(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.iter().fold(String::new(), |path, part| path + "/" + part).to_ascii_lowercase()
-}
-
-fn redirect(method: &Method, mut location: String, query: Option<&str>) -> Response {
-    if let Some(query) = query {
-        write!(location, "?{query}").expect("a String takes all that is written");
-    }
-    let is_get = *method == Method::GET;
-    let body =
-        if is_get { format!("<a href=\"{location}\">Moved Permanently</a>.\n\n") } else { String::new() };
-    let status = if is_get { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    match HeaderValue::try_from(location) {
-        Ok(location) => {
-            response.headers_mut().insert(LOCATION, location);
-            response
-        }
-        Err(_) => Refusal::not_found("NOT_FOUND").into_response(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Protects: odd spellings lead to the path that was meant.
-    #[test]
-    fn paths_are_simplified() {
-        for (path, expected) in [
-            ("/ping/", "/ping"),
-            ("//ping", "/ping"),
-            ("/../ping", "/ping"),
-            ("/a/../PING", "/ping"),
-            ("/./topic//create", "/topic/create"),
-            ("/", ""),
-        ] {
-            assert_eq!(simplified(path), expected, "{path}");
-        }
     }
 }

@@ -34,6 +34,6 @@ mod tests;
 pub use dump::{Entry, Key};
 pub use membership::{Registered, Removed, Unregistered};
 pub use producer::{Producer, ProducerId};
-pub use reading::{Lookup, Node};
+pub use reading::{Counts, Lookup, Node};
 pub use records::{Full, Limits, Registry};
 pub use time::{Lifetimes, Now};

@@ -24,7 +24,36 @@ pub struct Node {
     pub topics: Vec<(TopicName, bool)>,
 }
 
+/// How much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Topics.
+    pub topics: usize,
+    /// Channels of all topics.
+    pub channels: usize,
+    /// Connections that have identified themselves.
+    pub producers: usize,
+    /// Those of them that are active.
+    pub active_producers: usize,
+    /// Topics of all producers.
+    pub registrations: usize,
+}
+
 impl Registry {
+    /// Counts what there is.
+    pub fn counts(&self, now: Now) -> Counts {
+        let members = || self.members.iter().map(|(_, member)| member);
+        Counts {
+            topics: self.topics.len(),
+            channels: self.channels.len(),
+            producers: self.members.len(),
+            active_producers: members()
+                .filter(|member| self.lifetimes.is_active(member.last_update, now))
+                .count(),
+            registrations: members().map(|member| member.topics.len()).sum(),
+        }
+    }
+
     /// All topics, sorted.
     pub fn topics(&self) -> Vec<TopicName> {
         self.slots.keys().cloned().collect()

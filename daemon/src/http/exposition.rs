@@ -7,7 +7,7 @@ use std::{
 
 /// A text that grows family by family, with pauses as in [`crate::reports::Pages`].
 #[derive(Debug, Default)]
-pub(super) struct Exposition {
+pub struct Exposition {
     text: String,
     rested: usize,
 }
@@ -16,23 +16,24 @@ impl Exposition {
     /// Bytes between two pauses.
     const STEP: usize = 8 << 10;
 
-    pub(super) fn into_text(self) -> String {
+    /// The whole text.
+    pub fn into_text(self) -> String {
         self.text
     }
 
     /// Begins a family.
-    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub fn family(&mut self, name: &str, kind: &str, help: &str) {
         self.put(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
     /// A family that has one sample without labels.
-    pub(super) fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+    pub fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
     }
 
     /// Values of labels are topic and channel names and words of ours: nothing in them has to be escaped.
-    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.text.push_str(name);
         for (at, (label, text)) in labels.iter().enumerate() {
             let before = if at == 0 { '{' } else { ',' };
@@ -49,7 +50,7 @@ impl Exposition {
     }
 
     /// The samples of a histogram of times. `counts` has one more than `bounds_ns`, each without those below.
-    pub(super) fn times(
+    pub fn times(
         &mut self,
         name: &str,
         labels: &[(&str, &str)],
@@ -75,7 +76,7 @@ impl Exposition {
 }
 
 /// Nanoseconds as seconds, exactly.
-pub(super) fn seconds(ns: u128) -> String {
+pub fn seconds(ns: u128) -> String {
     let text = format!("{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -15,20 +15,20 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// How the thread is asked.
 #[derive(Debug)]
-pub(crate) struct Reports {
+pub struct Reports {
     tx: Sender<Job>,
 }
 
 /// So many requests wait that this one is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Busy;
+pub struct Busy;
 
 impl Reports {
     /// Starts the thread. It ends when this is dropped.
     ///
     /// # Errors
     /// The system has no thread left.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub fn start() -> io::Result<Self> {
         let (tx, rx) = bounded(WAITING_MAX);
         thread::Builder::new().name("reports".into()).spawn(move || work(&rx))?;
         Ok(Self { tx })
@@ -38,7 +38,7 @@ impl Reports {
     ///
     /// # Errors
     /// [`Busy`].
-    pub(crate) fn make<T: Send + 'static>(
+    pub fn make<T: Send + 'static>(
         &self,
         report: impl FnOnce() -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Busy> {
@@ -57,7 +57,7 @@ impl Reports {
 /// A buffer for a long document. Whoever writes lets others have the processor between its pieces: a priority alone
 /// does not take it away at once.
 #[derive(Debug, Default)]
-pub(crate) struct Pages {
+pub struct Pages {
     bytes: Vec<u8>,
     rested: usize,
 }
@@ -66,7 +66,8 @@ impl Pages {
     /// Bytes between two pauses, some 50 µs of work.
     const STEP: usize = 8 << 10;
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
+    /// The whole document.
+    pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 }
@@ -87,7 +88,7 @@ impl io::Write for Pages {
 }
 
 /// What is gone through for a report, with pauses as in [`Pages`].
-pub(crate) fn unhurried<T>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+pub fn unhurried<T>(all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     /// Items between two pauses.
     const STEP: usize = 16;
     all.enumerate().map(|(at, item)| {

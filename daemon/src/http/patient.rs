@@ -43,14 +43,22 @@ pub(super) struct Patient<'a, S> {
 
 /// What a stream tells those who answer.
 #[derive(Debug)]
-pub(super) struct Notes {
-    pub(super) progress: Progress,
+pub struct Notes {
+    /// Where the connection stands.
+    pub progress: Progress,
     /// See [`Framing::ambiguous_head`]; 0 for none.
     ambiguous_head: AtomicU64,
 }
 
+impl Default for Notes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Notes {
-    pub(super) fn new() -> Self {
+    /// Of a connection that has just begun.
+    pub fn new() -> Self {
         Self { progress: Progress::new(), ambiguous_head: AtomicU64::new(0) }
     }
 

@@ -15,12 +15,12 @@ const IDLE_MAX: Duration = Duration::from_secs(90);
 /// A request's head is complete within this time of its first byte.
 const HEAD_MAX: Duration = Duration::from_secs(10);
 /// A body, or an answer on its way out, moves within this time. A slow upload that lives is not cut off.
-pub(super) const STALL_MAX: Duration = Duration::from_mins(1);
+pub const STALL_MAX: Duration = Duration::from_mins(1);
 
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Phase {
+pub enum Phase {
     /// The first byte of a request.
     Idle = 0,
     /// The rest of its head.
@@ -44,7 +44,7 @@ impl Phase {
 
 /// Where a connection stands. All who tell and listen are parts of one task: the atomics are for the compiler.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub struct Progress {
     start: Instant,
     phase: AtomicU8,
     /// When the phase began, or the peer moved in it, in ms.
@@ -67,7 +67,7 @@ impl Progress {
     }
 
     /// The peer moved, and now this is awaited. The time for a head does not start anew with each byte of it.
-    pub(super) fn set(&self, phase: Phase) {
+    pub fn set(&self, phase: Phase) {
         if phase != Phase::Head || self.phase() != Phase::Head {
             self.phase.store(phase as u8, Ordering::Relaxed);
             self.since_ms.store(self.now_ms(), Ordering::Relaxed);
@@ -89,7 +89,7 @@ impl Progress {
     }
 
     /// The peer takes (part of) an answer, or does not.
-    pub(super) fn note_write(&self, is_taken: bool) {
+    pub fn note_write(&self, is_taken: bool) {
         let refuses = self.refuses_since_ms.load(Ordering::Relaxed) != 0;
         if is_taken && refuses {
             self.refuses_since_ms.store(0, Ordering::Relaxed);
@@ -103,7 +103,7 @@ impl Progress {
 
     /// Ends when the peer has taken too long. To be polled behind whatever moves the connection, in the same task: the
     /// timer is set anew only for an earlier deadline, since most are moved back before they are due.
-    pub(super) async fn expired(&self) {
+    pub async fn expired(&self) {
         let mut timer = pin!(sleep_until(self.start + IDLE_MAX));
         poll_fn(|context| {
             if let Some(deadline) = self.deadline()

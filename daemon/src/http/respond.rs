@@ -8,10 +8,11 @@ use hyper::{
 };
 use serde::Serialize;
 
+use super::exposition::Exposition;
 use crate::reports::Pages;
 
 /// An answer; its body is always there in full.
-pub(super) type Response = hyper::Response<Full<Bytes>>;
+pub type Response = hyper::Response<Full<Bytes>>;
 
 /// Tells clients that the answer is not wrapped as in NSQ 0.x.
 const NSQ_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-nsq-content-type");
@@ -19,32 +20,40 @@ const NSQ_VERSION: HeaderValue = HeaderValue::from_static("nsq; version=1.0");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
+const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
 /// A refusal: a status and the code of its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
-    pub(super) status: StatusCode,
-    pub(super) message: String,
+pub struct Refusal {
+    /// 4xx or 5xx.
+    pub status: StatusCode,
+    /// The code, with whatever follows it.
+    pub message: String,
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    /// Any.
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 
-    pub(super) fn bad(message: &str) -> Self {
+    /// 400.
+    pub fn bad(message: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    pub(super) fn not_found(message: &str) -> Self {
+    /// 404.
+    pub fn not_found(message: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    pub(super) fn too_large(message: &str) -> Self {
+    /// 413.
+    pub fn too_large(message: &str) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
     /// `{"message":"CODE"}`.
-    pub(super) fn into_response(self) -> Response {
+    pub fn into_response(self) -> Response {
         #[derive(Serialize)]
         struct Message {
             message: String,
@@ -62,19 +71,19 @@ fn answer(body: impl Into<Bytes>) -> Response {
 }
 
 /// 200 with nothing to say.
-pub(super) fn empty() -> Response {
+pub fn empty() -> Response {
     answer(Bytes::new())
 }
 
 /// 200 with a text.
-pub(super) fn text(text: impl Into<Bytes>) -> Response {
+pub fn text(text: impl Into<Bytes>) -> Response {
     let mut response = answer(text);
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
     response
 }
 
 /// 200 with a document.
-pub(super) fn json(document: &impl Serialize) -> Response {
+pub fn json(document: &impl Serialize) -> Response {
     let mut body = Pages::default();
     serde_json::to_writer(&mut body, document).expect("documents have string keys and no failing parts");
     let mut response = answer(body.into_bytes());
@@ -83,20 +92,27 @@ pub(super) fn json(document: &impl Serialize) -> Response {
 }
 
 /// 200 with nothing to say, without NSQ's header.
-pub(super) fn bare() -> Response {
+pub fn bare() -> Response {
     Response::new(Full::new(Bytes::new()))
 }
 
 /// A text without NSQ's header.
-pub(super) fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
+pub fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
     response
 }
 
+/// 200 with figures for Prometheus.
+pub fn exposition(text: Exposition) -> Response {
+    let mut response = Response::new(Full::new(Bytes::from(text.into_text())));
+    response.headers_mut().insert(CONTENT_TYPE, PROMETHEUS);
+    response
+}
+
 /// What plain HTTP gets where TLS is required. NSQ's own clients read it and go on over HTTPS; the blanks are theirs.
-pub(super) fn tls_required(https_port: i32) -> Response {
+pub fn tls_required(https_port: i32) -> Response {
     let mut response = answer(format!("{{\"message\": \"TLS_REQUIRED\", \"https_port\": {https_port}}}"));
     *response.status_mut() = StatusCode::FORBIDDEN;
     response.headers_mut().insert(CONTENT_TYPE, JSON);

@@ -1,0 +1,26 @@
+//! HTTP/1 on one connection.
+
+use std::sync::Arc;
+
+use daemon::http::{self, Notes};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::route;
+use crate::lookupd::Lookupd;
+
+/// Serves requests until the client leaves; after `stop`, the one that is being answered is the last.
+pub(crate) async fn serve<S>(lookupd: Arc<Lookupd>, stream: S, peer: String, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let notes = Notes::new();
+    let lookupd = &lookupd;
+    let answer = move |request| route::answer(lookupd, request);
+    tokio::select! {
+        biased;
+        () = http::serve(stream, Vec::new(), &peer, &notes, &stop, answer) => {}
+        () = notes.progress.expired() => debug!(client = %peer, "HTTP connection took too long"),
+    }
+}
