@@ -21,6 +21,7 @@ mod import;
 mod limits;
 mod logs;
 mod lookup;
+mod lookupd_http;
 mod lookupd_nsqd;
 mod lookupd_process;
 mod lookupd_tcp;
