@@ -83,6 +83,9 @@ pub fn text(text: impl Into<Bytes>) -> Response {
 }
 
 /// 200 with a document.
+///
+/// # Panics
+/// If the document has keys that are no texts, or a part that cannot be told: a slip in this program.
 pub fn json(document: &impl Serialize) -> Response {
     let mut body = Pages::default();
     serde_json::to_writer(&mut body, document).expect("documents have string keys and no failing parts");

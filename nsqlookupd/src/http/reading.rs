@@ -9,6 +9,7 @@ use daemon::{
     },
     reports::unhurried,
 };
+use protocol::{ChannelName, TopicName};
 use serde::Serialize;
 
 use crate::{
@@ -60,7 +61,7 @@ pub(super) fn topics(lookupd: &Lookupd) -> Response {
         topics: Vec<&'a str>,
     }
     let topics = lookupd.directory.read().topics();
-    respond::json(&Topics { topics: topics.iter().map(|topic| topic.as_str()).collect() })
+    respond::json(&Topics { topics: topics.iter().map(TopicName::as_str).collect() })
 }
 
 /// The channels of a topic, sorted; none of one that is not known.
@@ -73,7 +74,7 @@ pub(super) fn channels(lookupd: &Lookupd, query: &Query) -> Result<Response, Ref
         channels: Vec<&'a str>,
     }
     let channels = lookupd.directory.read().channels(&topic(query)?);
-    Ok(respond::json(&Channels { channels: channels.iter().map(|channel| channel.as_str()).collect() }))
+    Ok(respond::json(&Channels { channels: channels.iter().map(ChannelName::as_str).collect() }))
 }
 
 /// Where a topic is.
@@ -90,7 +91,7 @@ pub(super) fn lookup(lookupd: &Lookupd, query: &Query) -> Result<Response, Refus
     let found = lookupd.directory.read().lookup(&topic, clock::now());
     let found = found.ok_or_else(|| Refusal::not_found("TOPIC_NOT_FOUND"))?;
     Ok(respond::json(&Found {
-        channels: found.channels.iter().map(|channel| channel.as_str()).collect(),
+        channels: found.channels.iter().map(ChannelName::as_str).collect(),
         producers: found.producers.iter().map(|producer| ProducerReport::of(producer)).collect(),
     }))
 }

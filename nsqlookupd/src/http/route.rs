@@ -101,9 +101,9 @@ fn info() -> Response {
 }
 
 /// Has an answer made that takes its time.
-async fn report(lookupd: &Arc<Lookupd>, make: fn(&Lookupd) -> Response) -> Result<Response, Refusal> {
+async fn report(lookupd: &Arc<Lookupd>, answer: fn(&Lookupd) -> Response) -> Result<Response, Refusal> {
     let shared = Arc::clone(lookupd);
     let busy = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "TOO_MANY_REQUESTS");
-    let made = lookupd.reports.make(move || make(&shared)).map_err(|_| busy())?;
+    let made = lookupd.reports.make(move || answer(&shared)).map_err(|_| busy())?;
     made.await.map_err(|_| busy())
 }

@@ -275,7 +275,7 @@ async fn what_is_a_trap_in_nsq_is_none() {
         return;
     }
     let lookupd = Lookupd::start().await;
-    let _one = node(&lookupd, "fd00::1", &["t c", "e#ephemeral c"]).await;
+    let one = node(&lookupd, "fd00::1", &["t c", "e#ephemeral c"]).await;
     for (row, status, message) in [
         ("POST /topic/delete?topic=*", 400, "INVALID_ARG_TOPIC"),
         ("POST /topic/tombstone?topic=*&node=x:1", 400, "INVALID_ARG_TOPIC"),
@@ -290,7 +290,7 @@ async fn what_is_a_trap_in_nsq_is_none() {
         assert!(addresses(&get(&lookupd, "/lookup?topic=t").await).is_empty(), "{spelling}");
     }
     assert_eq!(request(&lookupd, "HEAD /ping", b"").await.status, 200);
-    drop(_one);
+    drop(one);
     // Ephemeral names go with the last who has them.
     await_answer(&lookupd, "/topics", |answer| set(&answer["topics"]) == ["t".to_owned()].into()).await;
 }
