@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Latency(LatencyArgs),
     /// Publish by POST /pub on connections that are kept alive, each with one request at a time.
     Http(HttpArgs),
+    /// Register many nsqds with an nsqlookupd, ask it, and let all of them come back at once.
+    Lookupd(LookupdArgs),
     /// Hold many subscribed connections that do nothing.
     Idle(IdleArgs),
     /// Create many topics by one PUB each, then PUB to all of them in turn.
@@ -227,6 +229,29 @@ pub(crate) struct HttpArgs {
     pub(crate) size: u32,
     #[command(flatten)]
     pub(crate) extent: Extent,
+}
+
+/// Options of `lookupd`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LookupdArgs {
+    /// The nsqlookupd, as host:port.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4160")]
+    pub(crate) lookupd_tcp_address: String,
+    /// Its HTTP, as host:port.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4161")]
+    pub(crate) lookupd_http_address: String,
+    /// The nsqds.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) nodes: u32,
+    /// Topics of each; all have the same.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) topics: u32,
+    /// Channels of each topic.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) channels: u32,
+    /// Requests for a topic.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) lookups: u32,
 }
 
 /// Options of `idle`.

@@ -19,7 +19,7 @@ use crate::run::Run;
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
 /// A connection, and what of an answer was read.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
     sent: Instant,
@@ -49,10 +49,10 @@ pub(crate) fn run(common: &Common, options: &HttpArgs) -> Result<Report> {
         while published < wanted && deadline.is_none_or(|deadline| Instant::now() < deadline) {
             for connection in &mut connections {
                 connection.sent = Instant::now();
-                connection.stream.write_all(&request)?;
+                connection.send(&request)?;
             }
             for connection in &mut connections {
-                connection.read_answer()?;
+                connection.read_answer(ANSWER_BYTES_MAX)?;
                 latency.saturating_record(nanoseconds(connection.sent.elapsed()));
             }
             published += u64::from(options.connections);
@@ -67,22 +67,33 @@ pub(crate) fn run(common: &Common, options: &HttpArgs) -> Result<Report> {
 }
 
 impl Connection {
-    fn open(common: &Common, address: &str) -> Result<Self> {
+    /// Connects.
+    pub(crate) fn open(common: &Common, address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(common.stall_timeout))?;
         Ok(Self { stream, input: Vec::new(), sent: Instant::now() })
     }
 
-    /// Reads one answer, which must be 200.
-    fn read_answer(&mut self) -> Result<()> {
-        let mut piece = [0; 4096];
+    /// Sends a request.
+    pub(crate) fn send(&mut self, request: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(request)?)
+    }
+
+    /// Reads one answer, which must be 200, and returns its bytes.
+    pub(crate) fn read_answer(&mut self, bytes_max: usize) -> Result<usize> {
+        let mut piece = [0; 16 << 10];
+        // Where the answer ends, once its head is there.
+        let mut end = None;
         loop {
-            if let Some(bytes) = answer_bytes(&self.input)? {
-                self.input.drain(..bytes);
-                return Ok(());
+            if end.is_none() {
+                end = answer_bytes(&self.input)?;
             }
-            ensure!(self.input.len() < ANSWER_BYTES_MAX, "an answer of more than {ANSWER_BYTES_MAX} bytes");
+            if let Some(bytes) = end.filter(|bytes| *bytes <= self.input.len()) {
+                self.input.drain(..bytes);
+                return Ok(bytes);
+            }
+            ensure!(self.input.len() < bytes_max, "an answer of more than {bytes_max} bytes");
             let read = self.stream.read(&mut piece).context("no answer in time; see --stall-timeout")?;
             ensure!(read != 0, "the server closed a connection");
             self.input.extend_from_slice(&piece[..read]);
@@ -90,20 +101,19 @@ impl Connection {
     }
 }
 
-/// Bytes of the answer that `input` begins with; `None` while it is not whole.
+/// Bytes of the answer that `input` begins with; `None` while its head is not whole.
 fn answer_bytes(input: &[u8]) -> Result<Option<usize>> {
     let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&input[..end]).context("the head of an answer is not UTF-8")?;
     if !head.starts_with("HTTP/1.1 200 ") {
-        bail!("unexpected answer to a publish: {head:?}");
+        bail!("unexpected answer: {head:?}");
     }
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>())
     });
     let length = length.context("an answer without Content-Length")??;
-    let whole = end + 4 + length;
-    Ok((whole <= input.len()).then_some(whole))
+    Ok(Some(end + 4 + length))
 }
 
 #[cfg(test)]
@@ -114,9 +124,11 @@ mod tests {
     fn an_answer_ends_with_its_body() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\ncontent-length: 2\r\n\r\nOKHTTP";
         assert_eq!(answer_bytes(answer).unwrap(), Some(answer.len() - 4));
-        for cut in 0..answer.len() - 4 {
+        let head = answer.len() - b"OKHTTP".len();
+        for cut in 0..head {
             assert_eq!(answer_bytes(&answer[..cut]).unwrap(), None, "{cut}");
         }
+        assert_eq!(answer_bytes(&answer[..head]).unwrap(), Some(answer.len() - 4));
         assert!(answer_bytes(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").is_err());
         assert!(answer_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n").is_err());
     }

@@ -14,6 +14,7 @@ mod http;
 mod idle;
 mod latency;
 mod layers;
+mod lookupd;
 mod paced;
 mod progress;
 mod publish;
@@ -50,6 +51,7 @@ fn run(args: Args) -> anyhow::Result<Report> {
         Command::Pubsub(options) => fan_out::run_pubsub(&common, &options),
         Command::Latency(options) => latency::run(&common, &options),
         Command::Http(options) => http::run(&common, &options),
+        Command::Lookupd(options) => lookupd::run(&common, &options),
         Command::Idle(options) => idle::run(&common, &options),
         Command::Topics(options) => topics::run(&common, &options),
     }
