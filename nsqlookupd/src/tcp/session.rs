@@ -188,7 +188,12 @@ mod tests {
             inactive_producer_timeout: Duration::from_mins(5),
             tombstone_lifetime: Duration::from_secs(45),
         };
-        let lookupd = Lookupd { directory: Directory::new(lifetimes), identified: "{}".to_owned() };
+        let lookupd = Lookupd {
+            directory: Directory::new(lifetimes),
+            identified: "{}".to_owned(),
+            reports: daemon::reports::Reports::start().unwrap(),
+            start_unix: 0,
+        };
         Session::new(Arc::new(lookupd), "127.0.0.1:1".to_owned())
     }
 

@@ -53,7 +53,9 @@ fn register(common: &Common, options: &LookupdArgs, name: &'static str) -> Resul
             let run = run.clone();
             scope.spawn(move || {
                 let mine = (thread..options.nodes).step_by(THREADS as usize);
-                run.watch(mine.map(|number| Node::register(common, options, number)).collect::<Result<Vec<_>>>())
+                run.watch(
+                    mine.map(|number| Node::register(common, options, number)).collect::<Result<Vec<_>>>(),
+                )
             })
         });
         join_all(threads.collect())
@@ -118,7 +120,8 @@ impl Node {
                 }
                 Some(_) => answered += 1,
                 None => {
-                    let read = self.stream.read(&mut piece).context("no answer in time; see --stall-timeout")?;
+                    let read =
+                        self.stream.read(&mut piece).context("no answer in time; see --stall-timeout")?;
                     ensure!(read != 0, "nsqlookupd closed a connection");
                     self.input.extend_from_slice(&piece[..read]);
                 }
