@@ -12,6 +12,7 @@ pub mod listen;
 pub mod log;
 pub mod options;
 pub mod process;
+pub mod reload;
 pub mod reports;
 pub mod signals;
 pub mod systemd;

@@ -1,7 +1,10 @@
 //! Requests to other servers over HTTP: authorization servers, nsqlookupds.
 
-use daemon::tls::client_config;
+use std::time::Duration;
+
+use daemon::tls::ClientTlsOptions;
 use reqwest::{Client, Method, Response, StatusCode, Url, header};
+use rustls::ClientConfig;
 use serde::Deserialize;
 
 use crate::options::Options;
@@ -13,6 +16,19 @@ const ACCEPT: &str = "application/vnd.nsq; version=1.0";
 /// Asks other servers.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker(Client);
+
+/// How long a request may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    connect: Duration,
+    request: Duration,
+}
+
+impl Timeouts {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self { connect: options.http_client_connect_timeout, request: options.http_client_request_timeout }
+    }
+}
 
 /// Why there is no answer. The text has neither the URL nor what was asked, which may be secret.
 #[derive(Debug, thiserror::Error)]
@@ -26,26 +42,38 @@ pub(crate) enum AskError {
 }
 
 impl Asker {
-    /// With the time limits and roots of the options.
+    /// With `tls` for HTTPS, or none of that.
     ///
     /// # Errors
     /// The text of the start error.
-    pub(crate) fn new(options: &Options) -> Result<Self, String> {
+    pub(crate) fn new(timeouts: Timeouts, tls: Option<ClientConfig>) -> Result<Self, String> {
         let mut builder = Client::builder()
             .no_proxy()
-            .connect_timeout(options.http_client_connect_timeout)
-            .timeout(options.http_client_request_timeout)
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.request)
             .user_agent(concat!("nsqd/", env!("CARGO_PKG_VERSION")));
-        let root_ca = options.tls.root_ca.as_deref();
-        let is_needed = root_ca.is_some()
-            || options.auth_http_addresses.iter().any(|address| address.starts_with("https:"));
-        // A server may also send to HTTPS, so it is tried without need; a system without roots is no reason not to start.
-        match client_config(root_ca, options.tls.min_version) {
-            Ok(config) => builder = builder.tls_backend_preconfigured(config),
-            Err(error) if is_needed => return Err(format!("failed to build client TLS config - {error}")),
-            Err(_) => {}
+        if let Some(tls) = tls {
+            builder = builder.tls_backend_preconfigured(tls);
         }
         builder.build().map(Self).map_err(|error| format!("failed to build HTTP client - {error}"))
+    }
+
+    /// For authorization servers, and nsqlookupds in clear: with the roots of the options.
+    ///
+    /// # Errors
+    /// The text of the start error.
+    pub(crate) fn with_roots(options: &Options) -> Result<Self, String> {
+        let root_ca = options.tls.root_ca.clone();
+        let is_needed = root_ca.is_some()
+            || options.auth_http_addresses.iter().any(|address| address.starts_with("https:"));
+        let tls = ClientTlsOptions { root_ca, identity: None, min_version: options.tls.min_version };
+        // A server may also send to HTTPS, so it is tried without need; a system without roots is no reason not to start.
+        let tls = match tls.config() {
+            Ok(config) => Some(config),
+            Err(error) if is_needed => return Err(format!("failed to build client TLS config - {error}")),
+            Err(_) => None,
+        };
+        Self::new(Timeouts::new(options), tls)
     }
 
     /// The body of the answer to GET, or, with `json`, to POST.

@@ -1,6 +1,6 @@
 //! From an accepted connection to the task that serves it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use daemon::{
@@ -10,17 +10,9 @@ use daemon::{
     workers::Workers,
 };
 use protocol::{ProtocolError, put_error};
-use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tracing::debug;
 
 use crate::{http, nsqd::Nsqd, tcp};
-
-/// How long a handshake of HTTPS may take in all.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// What a handshake begins with.
-const HANDSHAKE_RECORD: u8 = 22;
-/// What the reference says to those who forget the S of HTTPS.
-const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 /// The connections of one protocol.
 pub(crate) struct Connections<'a> {
@@ -90,15 +82,13 @@ impl<'a> Connections<'a> {
         self.connections.spawn(async move {
             let Accepted::Tcp(stream, _) = accepted else { return };
             let Ok(stream) = listen::into_tcp(stream) else { return };
-            let handshake = timeout(HANDSHAKE_TIMEOUT, Box::pin(handshake(stream, &tls)));
             let stream = tokio::select! {
-                stream = handshake => stream,
+                stream = tls.accept_https(stream) => stream,
                 () = stop.cancelled() => return,
             };
             match stream {
-                Ok(Ok(stream)) => http::serve(nsqd, stream, peer, true, stop).await,
-                Ok(Err(cause)) => debug!(client = peer, %cause, "no TLS handshake"),
-                Err(_) => debug!(client = peer, "no TLS handshake in time"),
+                Ok(stream) => http::serve(nsqd, stream, peer, true, stop).await,
+                Err(cause) => debug!(client = peer, %cause, "no TLS handshake"),
             }
         });
     }
@@ -106,21 +96,5 @@ impl<'a> Connections<'a> {
     /// Ends all connections, each behind what it is doing.
     pub(crate) async fn finish(&self, what: &str) {
         self.connections.finish(what).await;
-    }
-}
-
-async fn handshake(
-    mut stream: TcpStream,
-    tls: &ServerTls,
-) -> io::Result<impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static> {
-    let mut first = [0];
-    if stream.peek(&mut first).await? != 0 && first != [HANDSHAKE_RECORD] {
-        stream.write_all(NOT_TLS).await?;
-        stream.shutdown().await?;
-        return Err(io::Error::other("plain HTTP on the HTTPS listener"));
-    }
-    match tls.accept(stream).await {
-        Ok((stream, _)) => Ok(stream),
-        Err(error) => Err(error.cause),
     }
 }

@@ -8,7 +8,6 @@ mod nsq1;
 mod nsqd;
 pub mod offline;
 pub mod options;
-mod reload;
 
 mod http;
 mod tcp;

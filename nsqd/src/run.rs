@@ -9,7 +9,7 @@ use std::{
 };
 
 use daemon::{
-    connections::limit, listen::Listener, signals::Hangups, systemd::ServiceManager, tls::ServerTls,
+    connections::limit, listen::Listener, reload, signals::Hangups, systemd::ServiceManager, tls::ServerTls,
     workers::Workers,
 };
 use protocol::NodeId;
@@ -19,15 +19,16 @@ use tracing::{info, warn};
 
 use crate::{
     alarms::Alarms,
-    ask::Asker,
+    ask::{Asker, Timeouts},
     auth::Authorizer,
     connections::Connections,
     data_path,
     log::{Check, Limits, Storage, StorageThread},
-    lookup, nsq1,
+    lookup::{self, Secure},
+    nsq1,
     nsqd::{Nsqd, Ports},
     options::{Options, Start},
-    reload, statsd, tcp,
+    statsd, tcp,
     timers::Timers,
     topic::{Commits, Environment, Housekeeping, Topics},
 };
@@ -52,6 +53,8 @@ struct Daemon {
     runtime: Runtime,
     hangups: Hangups,
     asker: Asker,
+    /// With nsqlookupds.
+    lookup_tls: Option<Arc<Secure>>,
     tcp: Listener,
     http: Option<Listener>,
     https: Option<(Listener, Arc<ServerTls>)>,
@@ -74,7 +77,9 @@ impl Daemon {
             let _in_runtime = runtime.enter();
             Hangups::new().map_err(|error| instantiate(error.to_string()))?
         };
-        let asker = Asker::new(options).map_err(instantiate)?;
+        let asker = Asker::with_roots(options).map_err(instantiate)?;
+        let lookup_tls = options.lookupd_tls.clone().map(|tls| Secure::load(tls, Timeouts::new(options)));
+        let lookup_tls = lookup_tls.transpose().map_err(instantiate)?.map(Arc::new);
         let authorizer =
             Authorizer::new(options, asker.clone(), runtime.handle().clone()).map_err(instantiate)?;
         info!("{}", daemon::version::line("nsqd"));
@@ -117,11 +122,12 @@ impl Daemon {
         let settings = Arc::new(tcp::Settings::new(&start.options, tls.clone(), authorizer));
         let nsqd = Nsqd::new(start, log, topics, alarms, settings, hostname, ports)
             .map_err(|error| instantiate(error.to_string()))?;
-        Ok(Self { lock, nsqd, storage, timers, runtime, hangups, asker, tcp, http, https, tls })
+        Ok(Self { lock, nsqd, storage, timers, runtime, hangups, asker, lookup_tls, tcp, http, https, tls })
     }
 
     fn serve(self) -> Result<ExitCode, Failure> {
-        let Self { lock, nsqd, storage, timers, runtime, hangups, asker, tcp, http, https, tls } = self;
+        let Self { lock, nsqd, storage, timers, runtime, hangups, asker, lookup_tls, tcp, http, https, tls } =
+            self;
         let failed = |error: std::io::Error| format!("cannot start threads - {error}");
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(failed)?;
@@ -164,8 +170,8 @@ impl Daemon {
                     failed = &mut accept_https => Err(failed),
                     () = report => Ok("watchdog"),
                     () = timers.run() => Ok("timers"),
-                    () = reload::run(hangups, &manager, &nsqd.log, tls.as_deref()) => Ok("reload"),
-                    () = lookup::run(Arc::clone(&nsqd), asker) => Ok("nsqlookupds"),
+                    () = reload::run(hangups, &manager, &nsqd.log, || reread(tls.as_deref(), lookup_tls.as_deref())) => Ok("reload"),
+                    () = lookup::run(Arc::clone(&nsqd), asker, lookup_tls.clone()) => Ok("nsqlookupds"),
                 }
             };
             manager.stopping();
@@ -191,6 +197,14 @@ impl Daemon {
         info!("NSQ: bye");
         Ok(if closed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Reads certificates anew; `None` if there are none.
+fn reread(listeners: Option<&ServerTls>, lookupds: Option<&Secure>) -> Option<Result<(), String>> {
+    let listeners = listeners.map(|tls| tls.reload().map_err(|error| error.to_string()));
+    let lookupds = lookupds.map(Secure::reload);
+    // The first failure is the one to tell of.
+    listeners.into_iter().chain(lookupds).reduce(Result::and)
 }
 
 fn segment_bytes_max(options: &Options) -> u32 {

@@ -1,8 +1,12 @@
 //! The daemon's shared parts, as its TCP and HTTP faces use them.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use daemon::{reports::Reports, version};
+use daemon::{
+    reports::Reports,
+    tls::{Required, ServerTls},
+    version,
+};
 use protocol::LookupIdentified;
 
 use crate::{Directory, clock, options::Options, registry::Lifetimes};
@@ -15,6 +19,20 @@ pub(crate) struct Lookupd {
     pub(crate) identified: String,
     pub(crate) reports: Reports,
     pub(crate) start_unix: u64,
+    /// What the listeners offer.
+    pub(crate) tls: Option<Arc<ServerTls>>,
+    pub(crate) tls_required: Required,
+    /// 0 without HTTPS.
+    pub(crate) https_port: u16,
+}
+
+/// The ports that are bound.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) tcp: u16,
+    pub(crate) http: u16,
+    /// 0 without HTTPS.
+    pub(crate) https: u16,
 }
 
 impl Lookupd {
@@ -25,14 +43,15 @@ impl Lookupd {
     pub(crate) fn new(
         options: &Options,
         hostname: String,
-        tcp_port: u16,
-        http_port: u16,
+        tls: Option<Arc<ServerTls>>,
+        ports: Ports,
     ) -> io::Result<Self> {
         let identified = LookupIdentified {
             broadcast_address: options.broadcast_address.clone(),
             hostname,
-            http_port,
-            tcp_port,
+            http_port: ports.http,
+            https_port: ports.https,
+            tcp_port: ports.tcp,
             version: version::COMPATIBLE.to_owned(),
         };
         let lifetimes = Lifetimes {
@@ -44,6 +63,9 @@ impl Lookupd {
             identified: identified.to_json(),
             reports: Reports::start()?,
             start_unix: clock::now().unix_ns / 1_000_000_000,
+            tls,
+            tls_required: options.tls.required,
+            https_port: ports.https,
         })
     }
 }

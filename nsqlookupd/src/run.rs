@@ -8,14 +8,20 @@ use daemon::{
     http,
     listen::{self, Accepted, Listener},
     log::Log,
+    reload,
     signals::Hangups,
     systemd::ServiceManager,
+    tls::ServerTls,
     workers::Workers,
 };
 use tokio::runtime::{Builder, Runtime};
-use tracing::info;
+use tracing::{debug, info};
 
-use crate::{lookupd::Lookupd, options::Options, tcp};
+use crate::{
+    lookupd::{Lookupd, Ports},
+    options::Options,
+    tcp,
+};
 
 /// Why the daemon cannot start; the text of the FATAL line.
 type Failure = String;
@@ -34,11 +40,14 @@ struct Daemon {
     hangups: Hangups,
     tcp: Listener,
     http: Listener,
+    https: Option<Listener>,
 }
 
 impl Daemon {
     fn start(options: &Options, hostname: String) -> Result<Self, Failure> {
         let instantiate = |cause: String| format!("failed to instantiate nsqlookupd - {cause}");
+        let tls = ServerTls::load(&options.tls)
+            .map_err(|error| instantiate(format!("failed to build TLS config - {error}")))?;
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -53,14 +62,16 @@ impl Daemon {
         let tcp = bind(&options.tcp_address)?;
         let http = bind(&options.http_address)?;
         let port = |listener: &Listener| u16::try_from(listener.port()).expect("it is no unix socket");
-        let lookupd = Lookupd::new(options, hostname, port(&tcp), port(&http))
-            .map_err(|error| instantiate(error.to_string()))?;
+        let https = options.https_address.as_ref().map(bind).transpose()?;
+        let ports = Ports { tcp: port(&tcp), http: port(&http), https: https.as_ref().map_or(0, port) };
+        let lookupd =
+            Lookupd::new(options, hostname, tls, ports).map_err(|error| instantiate(error.to_string()))?;
         let lookupd = Arc::new(lookupd);
-        Ok(Self { lookupd, runtime, hangups, tcp, http })
+        Ok(Self { lookupd, runtime, hangups, tcp, http, https })
     }
 
     fn serve(self, max_connections: u64, log: &Log) -> Result<(), Failure> {
-        let Self { lookupd, runtime, hangups, tcp, http } = self;
+        let Self { lookupd, runtime, hangups, tcp, http, https } = self;
         let failed = |error: std::io::Error| format!("cannot start threads - {error}");
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(failed)?;
@@ -69,12 +80,21 @@ impl Daemon {
             let max = limit(max_connections);
             let (clients, requests) = (Connections::new(&workers, max), Connections::new(&workers, max));
             let (tcp_name, http_name) = (tcp.name(), http.name());
+            let secure = https.iter().map(|https| format!("HTTPS: closing {}", https.name()));
+            let closing: Vec<String> =
+                std::iter::once(format!("HTTP: closing {http_name}")).chain(secure).collect();
             info!("TCP: listening on {tcp_name}");
             let accept_tcp = tcp.accept(|accepted| serve_tcp(&clients, &lookupd, accepted));
             let accept_http = async {
                 info!("HTTP: listening on {http_name}");
                 http.accept(|accepted| serve_http(&requests, &lookupd, accepted)).await
             };
+            let accept_https = async {
+                let Some(https) = https else { return std::future::pending().await };
+                info!("HTTPS: listening on {}", https.name());
+                https.accept(|accepted| serve_https(&requests, &lookupd, accepted)).await
+            };
+            let reread = || lookupd.tls.as_ref().map(|tls| tls.reload().map_err(|error| error.to_string()));
             let manager = ServiceManager::from_environment();
             let report = async {
                 manager.ready();
@@ -82,20 +102,23 @@ impl Daemon {
             };
             // Polled in this order: the line about TCP comes before that about HTTP, and both listen before anybody is told.
             let stopped = {
-                tokio::pin!(accept_tcp, accept_http);
+                tokio::pin!(accept_tcp, accept_http, accept_https);
                 tokio::select! {
                     biased;
                     _ = signal => Ok(()),
                     failed = &mut accept_tcp => failed,
                     failed = &mut accept_http => failed,
+                    failed = &mut accept_https => failed,
                     () = report => Ok(()),
-                    () = reload(hangups, &manager, log) => Ok(()),
+                    () = reload::run(hangups, &manager, log, reread) => Ok(()),
                 }
             };
             manager.stopping();
             info!("TCP: closing {tcp_name}");
             clients.finish("TCP").await;
-            info!("HTTP: closing {http_name}");
+            for line in closing {
+                info!("{line}");
+            }
             requests.finish("HTTP").await;
             stopped.map_err(|error| format!("listener failed - {error}"))
         })?;
@@ -131,18 +154,29 @@ fn serve_http(requests: &Connections<'_>, lookupd: &Arc<Lookupd>, accepted: Acce
     let (lookupd, stop) = (Arc::clone(lookupd), requests.stop());
     requests.spawn(async move {
         let Ok(stream) = listen::into_tcp(stream) else { return };
-        crate::http::serve(lookupd, stream, peer, stop).await;
+        crate::http::serve(lookupd, stream, peer, false, stop).await;
     });
 }
 
-/// At each SIGHUP: goes on in a new log file, if there is one. For ever.
-async fn reload(mut hangups: Hangups, manager: &ServiceManager, log: &Log) {
-    loop {
-        hangups.next().await;
-        manager.reloading();
-        if !log.turn_over() {
-            info!("SIGHUP: there is nothing to read anew");
-        }
-        manager.ready();
+/// Serves a client of HTTPS.
+fn serve_https(requests: &Connections<'_>, lookupd: &Arc<Lookupd>, accepted: Accepted) {
+    if requests.is_full("HTTPS") {
+        // Nothing that a client of TLS would understand.
+        return;
     }
+    let (peer, _) = accepted.peer();
+    let Accepted::Tcp(stream, _) = accepted else { return };
+    let (lookupd, stop) = (Arc::clone(lookupd), requests.stop());
+    requests.spawn(async move {
+        let Ok(stream) = listen::into_tcp(stream) else { return };
+        let Some(tls) = lookupd.tls.clone() else { return };
+        let stream = tokio::select! {
+            stream = tls.accept_https(stream) => stream,
+            () = stop.cancelled() => return,
+        };
+        match stream {
+            Ok(stream) => crate::http::serve(lookupd, stream, peer, true, stop).await,
+            Err(cause) => debug!(client = peer, %cause, "no TLS handshake"),
+        }
+    });
 }

@@ -8,14 +8,16 @@ use protocol::{LOOKUP_MAGIC, take_lookup_answer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::within;
+use crate::client::Stream;
+use crate::{Tls, within};
 
 /// The longest answer that a test expects.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// A connection that speaks V1.
 pub struct LookupClient {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    address: SocketAddr,
     input: BytesMut,
 }
 
@@ -45,18 +47,64 @@ impl LookupClient {
 
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a TCP socket has this option");
-        Self { stream, input: BytesMut::new() }
+        let address = stream.local_addr().expect("it is connected");
+        Self { stream: Box::new(stream), address, input: BytesMut::new() }
+    }
+
+    /// Connects with TLS, and sends the magic.
+    ///
+    /// # Errors
+    /// What rustls or the socket says.
+    pub async fn connect_tls(address: SocketAddr, tls: &Tls) -> std::io::Result<Self> {
+        let stream = within("a connection", TcpStream::connect(address)).await?;
+        let address = stream.local_addr()?;
+        let stream = Box::new(within("a handshake", tls.connect(stream)).await?);
+        let mut client = Self { stream, address, input: BytesMut::new() };
+        client.stream.write_all(&LOOKUP_MAGIC).await?;
+        client.stream.flush().await?;
+        Ok(client)
+    }
+
+    /// Whether there is an answer to a command, rather than an end.
+    pub async fn is_answered(&mut self, command: &str) -> bool {
+        // One that is not wanted may be gone already.
+        let sent = self.stream.write_all(command.as_bytes()).await.and(self.stream.flush().await);
+        sent.is_ok() && self.try_answer().await.is_some()
+    }
+
+    /// Waits for the end of the connection, whatever comes before it.
+    pub async fn await_end(&mut self) {
+        let mut nowhere = Vec::new();
+        // A reset is an end, too.
+        let _ = within("the end of a connection", self.stream.read_to_end(&mut nowhere)).await;
+    }
+
+    /// The next answer; `None` if the connection ends, or breaks, instead.
+    pub async fn try_answer(&mut self) -> Option<String> {
+        within("an answer, or the end of a connection", async {
+            loop {
+                let taken = take_lookup_answer(&mut self.input, ANSWER_BYTES_MAX).expect("an answer");
+                if let Some(answer) = taken {
+                    return Some(text(&answer));
+                }
+                if !matches!(self.stream.read_buf(&mut self.input).await, Ok(read) if read != 0) {
+                    return None;
+                }
+            }
+        })
+        .await
     }
 
     /// Its own address, by which nsqlookupd knows it.
     pub fn address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("it is connected")
+        self.address
     }
 
     /// Sends bytes as they are.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = within("room for bytes to nsqlookupd", self.stream.write_all(bytes.as_ref())).await;
         sent.expect("nsqlookupd takes bytes");
+        within("room for bytes to nsqlookupd", self.stream.flush()).await.expect("nsqlookupd takes bytes");
     }
 
     /// Sends bytes one by one. What follows an answer that ends the connection is not sent.
@@ -94,17 +142,7 @@ impl LookupClient {
 
     /// The next answer. Bytes that are not UTF-8 show as `\x..`.
     pub async fn answer(&mut self) -> String {
-        within("an answer", async {
-            loop {
-                let taken = take_lookup_answer(&mut self.input, ANSWER_BYTES_MAX).expect("an answer");
-                if let Some(answer) = taken {
-                    return text(&answer);
-                }
-                let read = self.stream.read_buf(&mut self.input).await.expect("nsqlookupd answers");
-                assert_ne!(read, 0, "the connection ended before an answer");
-            }
-        })
-        .await
+        self.try_answer().await.expect("the connection ended before an answer")
     }
 
     /// Ends its own side.

@@ -79,6 +79,13 @@ impl Lookupd {
         self.addresses.http
     }
 
+    /// Where it takes HTTPS requests.
+    pub async fn https_address(&self) -> SocketAddr {
+        let line = self.await_log("HTTPS: listening on ").await;
+        let address = line.rsplit(' ').next().and_then(|text| text.parse().ok());
+        address.unwrap_or_else(|| panic!("no address in {line:?}"))
+    }
+
     /// A client that has sent the magic.
     pub async fn connect(&self) -> LookupClient {
         LookupClient::connect(self.addresses.tcp).await

@@ -1,18 +1,50 @@
 //! Where a daemon is the client.
 
-use std::{path::Path, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
-use rustls::{ClientConfig, crypto::ring};
+use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{files, files::TlsError, options::MinVersion};
 
-/// What a daemon trusts and speaks where it is the client: the roots of `root_ca`, or the system's.
+/// What a daemon trusts and shows where it is the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTlsOptions {
+    /// Trusted roots in place of the system's.
+    pub root_ca: Option<PathBuf>,
+    /// Certificate chain and key, for servers that ask for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The lowest version that is spoken.
+    pub min_version: MinVersion,
+}
+
+impl ClientTlsOptions {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`]
+    pub fn config(&self) -> Result<ClientConfig, TlsError> {
+        let roots = files::roots(self.root_ca.as_deref())?;
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_protocol_versions(self.min_version.versions())?;
+        let builder = builder.with_root_certificates(roots);
+        let Some((certificate, key)) = &self.identity else { return Ok(builder.with_no_client_auth()) };
+        Ok(builder.with_client_auth_cert(files::certificates(certificate)?, files::key(key)?)?)
+    }
+}
+
+/// Makes the handshake with the server at `address`, host:port, whose certificate has to be of this host.
 ///
 /// # Errors
-/// The roots cannot be read.
-pub fn client_config(root_ca: Option<&Path>, min_version: MinVersion) -> Result<ClientConfig, TlsError> {
-    let roots = files::roots(root_ca)?;
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_protocol_versions(min_version.versions())?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+/// The socket's, or why the handshake failed.
+pub async fn connect<S>(config: Arc<ClientConfig>, address: &str, stream: S) -> io::Result<TlsStream<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "no certificate can be of this name"))?;
+    TlsConnector::from(config).connect(name, stream).await
 }

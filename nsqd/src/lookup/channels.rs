@@ -8,14 +8,14 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 use tracing::{error, warn};
 
-use super::Known;
+use super::{Known, Secure};
 use crate::{ask::Asker, nsqd::Nsqd, topic::Topic};
 
 /// New topics that are asked about at a time.
 const AT_ONCE: usize = 64;
 
 /// Lets new topics begin, for ever, each once the nsqlookupds have told what they know of it.
-pub(super) async fn run(nsqd: &Arc<Nsqd>, asker: &Asker, known: &Known) {
+pub(super) async fn run(nsqd: &Arc<Nsqd>, asker: &Asker, secure: Option<&Secure>, known: &Known) {
     let mut changes = nsqd.topics.names_changes();
     let mut queries = JoinSet::new();
     loop {
@@ -28,7 +28,8 @@ pub(super) async fn run(nsqd: &Arc<Nsqd>, asker: &Asker, known: &Known) {
                 .filter(|server| !server.broadcast_address.is_empty())
                 .cloned()
                 .collect();
-            queries.spawn(begin(Arc::clone(nsqd), asker.clone(), servers, topic));
+            let asker = secure.map_or_else(|| asker.clone(), Secure::asker);
+            queries.spawn(begin(Arc::clone(nsqd), asker, servers, secure.is_some(), topic));
         }
         let is_full = AT_ONCE == queries.len();
         tokio::select! {
@@ -54,13 +55,19 @@ pub(super) async fn release_all(nsqd: &Nsqd) {
     }
 }
 
-async fn begin(nsqd: Arc<Nsqd>, asker: Asker, servers: Vec<LookupIdentified>, topic: Arc<Topic>) {
+async fn begin(
+    nsqd: Arc<Nsqd>,
+    asker: Asker,
+    servers: Vec<LookupIdentified>,
+    is_secure: bool,
+    topic: Arc<Topic>,
+) {
     let name = topic.name().clone();
     if servers.is_empty() {
         error!("no available nsqlookupd to query for channels to pre-create for topic {name}");
     } else {
         let count = servers.len();
-        let (channels, failures) = channels(&asker, servers, name.as_str()).await;
+        let (channels, failures) = channels(&asker, servers, is_secure, name.as_str()).await;
         let of = if failures.len() == count { "" } else { "some of " };
         if !failures.is_empty() {
             let failures = failures.join("; ");
@@ -83,6 +90,7 @@ async fn begin(nsqd: Arc<Nsqd>, asker: Asker, servers: Vec<LookupIdentified>, to
 async fn channels(
     asker: &Asker,
     servers: Vec<LookupIdentified>,
+    is_secure: bool,
     topic: &str,
 ) -> (BTreeSet<ChannelName>, Vec<String>) {
     #[derive(Deserialize)]
@@ -93,10 +101,15 @@ async fn channels(
     for server in servers {
         let (asker, topic) = (asker.clone(), topic.to_owned());
         queries.spawn(async move {
-            let place = format!("{}:{}", server.broadcast_address, server.http_port);
+            // Without HTTPS, it may have something before it that knows.
+            let (scheme, port) = match server.https_port {
+                port if is_secure && port != 0 => ("https", port),
+                _ => ("http", server.http_port),
+            };
+            let place = format!("{}:{port}", server.broadcast_address);
             let failed = |cause: String| format!("{place}: {cause}");
-            let mut url =
-                Url::parse(&format!("http://{place}/channels")).map_err(|error| failed(error.to_string()))?;
+            let mut url = Url::parse(&format!("{scheme}://{place}/channels"))
+                .map_err(|error| failed(error.to_string()))?;
             url.query_pairs_mut().append_pair("topic", &topic);
             let body = asker.ask(&url, None).await.map_err(|error| failed(error.to_string()))?;
             let answer: Result<Answer, _> = serde_json::from_slice(&body);

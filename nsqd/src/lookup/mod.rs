@@ -6,6 +6,9 @@
 mod announced;
 mod channels;
 mod peer;
+mod secure;
+
+pub(crate) use secure::Secure;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -20,16 +23,22 @@ use crate::{ask::Asker, nsqd::Nsqd};
 type Known = Arc<Mutex<HashMap<String, Option<LookupIdentified>>>>;
 
 /// Announces this nsqd, for ever, to the nsqlookupds that are listed at the time.
-pub(crate) async fn run(nsqd: Arc<Nsqd>, asker: Asker) {
+///
+/// With `secure`, over TLS; `asker` is for those in clear.
+pub(crate) async fn run(nsqd: Arc<Nsqd>, asker: Asker, secure: Option<Arc<Secure>>) {
     let Some(identify) = identify(&nsqd) else {
         return unregistered(&nsqd).await;
     };
     let known = Known::default();
-    tokio::join!(follow(&nsqd, &identify, &known), channels::run(&nsqd, &asker, &known));
+    let secure = secure.as_ref();
+    tokio::join!(
+        follow(&nsqd, &identify, secure, &known),
+        channels::run(&nsqd, &asker, secure.map(AsRef::as_ref), &known)
+    );
 }
 
 /// Keeps a task for each nsqlookupd of the list, for ever.
-async fn follow(nsqd: &Arc<Nsqd>, identify: &LookupIdentify, known: &Known) {
+async fn follow(nsqd: &Arc<Nsqd>, identify: &LookupIdentify, secure: Option<&Arc<Secure>>, known: &Known) {
     let mut lists = nsqd.lookupds.subscribe();
     let mut peers: HashMap<String, AbortHandle> = HashMap::new();
     let mut tasks = JoinSet::new();
@@ -50,8 +59,8 @@ async fn follow(nsqd: &Arc<Nsqd>, identify: &LookupIdentify, known: &Known) {
             peers.entry(address).or_insert_with_key(|address| {
                 info!("LOOKUP({address}): adding peer");
                 known.lock().insert(address.clone(), None);
-                let peer = peer::run(Arc::clone(nsqd), address.clone(), identify.clone(), Arc::clone(known));
-                tasks.spawn(peer)
+                let (nsqd, secure, known) = (Arc::clone(nsqd), secure.cloned(), Arc::clone(known));
+                tasks.spawn(peer::run(nsqd, address.clone(), identify.clone(), secure, known))
             });
         }
         if lists.changed().await.is_err() {

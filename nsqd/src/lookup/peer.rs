@@ -1,18 +1,18 @@
 //! The connection to one nsqlookupd.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use daemon::broadcast::Broadcast;
 use protocol::{LOOKUP_MAGIC, LookupCommand, LookupIdentified, LookupIdentify, take_lookup_answer};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, lookup_host},
     time::{Instant, sleep, timeout},
 };
 use tracing::{error, info, warn};
 
-use super::{Known, announced::Announced};
+use super::{Known, announced::Announced, secure::Secure};
 use crate::nsqd::Nsqd;
 
 /// To connect, and for each write and answer.
@@ -46,12 +46,18 @@ async fn warn_of_address(lookupd: &str, announced: &str, peer: IpAddr) {
 }
 
 /// Keeps one nsqlookupd informed, for ever. Its name is resolved anew at each attempt.
-pub(super) async fn run(nsqd: Arc<Nsqd>, address: String, identify: LookupIdentify, known: Known) {
+pub(super) async fn run(
+    nsqd: Arc<Nsqd>,
+    address: String,
+    identify: LookupIdentify,
+    secure: Option<Arc<Secure>>,
+    known: Known,
+) {
     let mut pause = PAUSE_MIN;
     let mut random = nsqd.start_unix.unsigned_abs() | 1;
     loop {
         let started = Instant::now();
-        let Err(cause) = session(&nsqd, &address, &identify, &known).await;
+        let Err(cause) = session(&nsqd, &address, &identify, secure.as_deref(), &known).await;
         error!("LOOKUPD({address}): {cause}");
         // One that stayed is tried again at once.
         pause = if PAUSE_MAX < started.elapsed() { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
@@ -67,8 +73,9 @@ async fn session(
     nsqd: &Nsqd,
     address: &str,
     identify: &LookupIdentify,
+    secure: Option<&Secure>,
     known: &Known,
-) -> io::Result<std::convert::Infallible> {
+) -> io::Result<Infallible> {
     let stream = in_time(TcpStream::connect(address)).await?;
     stream.set_nodelay(true)?;
     let mut identify = identify.clone();
@@ -78,6 +85,22 @@ async fn session(
     if known.lock().get(address).is_some_and(Option::is_none) {
         warn_of_address(address, &identify.broadcast_address, stream.peer_addr()?.ip()).await;
     }
+    match secure {
+        None => talk(nsqd, address, &identify, stream, known).await,
+        Some(secure) => {
+            let stream = in_time(secure.connect(address, stream)).await?;
+            talk(nsqd, address, &identify, stream, known).await
+        }
+    }
+}
+
+async fn talk(
+    nsqd: &Nsqd,
+    address: &str,
+    identify: &LookupIdentify,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    known: &Known,
+) -> io::Result<Infallible> {
     let max = usize::try_from(nsqd.start.options.max_body_size).unwrap_or(usize::MAX);
     let mut peer = Peer { stream, input: BytesMut::new(), answer_bytes_max: max };
     // From before the first look, so that no change is missed.
@@ -132,13 +155,13 @@ async fn session(
     }
 }
 
-struct Peer {
-    stream: TcpStream,
+struct Peer<S> {
+    stream: S,
     input: BytesMut,
     answer_bytes_max: usize,
 }
 
-impl Peer {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     /// Sends commands, and waits for all answers.
     async fn tell(&mut self, address: &str, commands: &[LookupCommand]) -> io::Result<()> {
         let mut out = BytesMut::new();
@@ -157,7 +180,11 @@ impl Peer {
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        in_time(self.stream.write_all(bytes)).await
+        in_time(async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        })
+        .await
     }
 
     async fn answer(&mut self) -> io::Result<BytesMut> {

@@ -10,9 +10,10 @@ use daemon::broadcast::Broadcast;
 use daemon::duration;
 use daemon::log;
 use daemon::options::{Reader, Refused, Settings, Source, Stop, Value};
-use daemon::tls::{MinVersion, TlsOptions};
+use daemon::tls::{ClientTlsOptions, MinVersion, TlsOptions};
 
 use super::{
+    lookupd,
     statistics::{Statistics, Statsd},
     table,
 };
@@ -50,6 +51,8 @@ pub struct Options {
     pub https_address: Option<ListenAddress>,
     /// Each a host and a port.
     pub lookupd_tcp_addresses: Vec<String>,
+    /// `None`: they are spoken to in clear.
+    pub lookupd_tls: Option<ClientTlsOptions>,
     /// 0 for what the system allows.
     pub max_connections: u64,
     pub tls: TlsOptions,
@@ -188,6 +191,7 @@ impl Options {
         let max_req_timeout = r.duration("max-req-timeout", Duration::ZERO)?;
         let max_defer_timeout = r.duration("max-defer-timeout", Duration::ZERO)?;
         let is_defer_given = settings.source("max-defer-timeout") != Source::Default;
+        let tls = TlsOptions::read(r)?;
         let options = Self {
             log: r.log(&["nsqd", "protocol", "daemon"]),
             node_id: node_id(r)?,
@@ -204,7 +208,8 @@ impl Options {
             https_address: https_address(r.text("https-address"))?,
             lookupd_tcp_addresses: lookupd_addresses(r.texts("lookupd-tcp-address"))?,
             max_connections: r.int("max-connections", 0..=i64::MAX)?,
-            tls: TlsOptions::read(r)?,
+            lookupd_tls: lookupd::read(r, &tls)?,
+            tls,
             auth_http_addresses: r.texts("auth-http-address").to_vec(),
             auth_method: match r.text("auth-http-request-method") {
                 "get" => AuthMethod::Get,

@@ -4,6 +4,7 @@
 //! refused at start.
 
 mod checked;
+mod lookupd;
 mod statistics;
 mod table;
 

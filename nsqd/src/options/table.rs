@@ -7,6 +7,8 @@ use daemon::{
     tls::tls_flags,
 };
 
+use super::lookupd;
+
 /// `--pub-ack`: 0 for `write`, 1 for `sync`.
 static PUB_ACK: Choice = Choice { is_boolean: false, parse: pub_ack };
 
@@ -27,6 +29,7 @@ pub(super) fn program(default_node_id: u16) -> Program {
             identity(default_node_id),
             network(),
             Group::new("TLS", tls_flags()),
+            Group::new("TLS with nsqlookupds", lookupd::flags()),
             authorization(),
             storage(),
             messages(),

@@ -6,6 +6,7 @@ use daemon::{
     address::ListenAddress,
     log,
     options::{Refused, Settings, Stop},
+    tls::TlsOptions,
 };
 
 use super::table;
@@ -18,6 +19,9 @@ pub struct Options {
     /// A host and a port, as `http_address`.
     pub tcp_address: String,
     pub http_address: String,
+    /// `None`: no HTTPS.
+    pub https_address: Option<String>,
+    pub tls: TlsOptions,
     /// The host's name, unless given.
     pub broadcast_address: String,
     /// 0 for what the system allows.
@@ -52,10 +56,13 @@ impl Options {
     fn read(settings: &Settings, hostname: &str) -> Result<Self, Refused> {
         let mut reader = settings.reader();
         let r = &mut reader;
+        let tls = TlsOptions::read(r)?;
         let options = Self {
             log: r.log(&["nsqlookupd", "protocol", "daemon"]),
             tcp_address: address("tcp-address", r.text("tcp-address"))?,
             http_address: address("http-address", r.text("http-address"))?,
+            https_address: https_address(r.text("https-address"), tls.identity.is_some())?,
+            tls,
             broadcast_address: match r.text("broadcast-address") {
                 "" => hostname.to_owned(),
                 given => given.to_owned(),
@@ -69,6 +76,15 @@ impl Options {
     }
 }
 
+/// `None` without an address, or without a certificate.
+fn https_address(text: &str, has_certificate: bool) -> Result<Option<String>, Refused> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let address = address("https-address", text)?;
+    Ok(has_certificate.then_some(address))
+}
+
 /// There are no unix sockets: what nsqlookupd is told of a port has to be one.
 fn address(name: &str, text: &str) -> Result<String, Refused> {
     match text.parse() {
@@ -80,7 +96,10 @@ fn address(name: &str, text: &str) -> Result<String, Refused> {
 
 #[cfg(test)]
 mod tests {
-    use daemon::log::{Format, Level};
+    use daemon::{
+        log::{Format, Level},
+        tls::Required,
+    };
 
     use super::*;
 
@@ -109,6 +128,8 @@ mod tests {
             (options.tcp_address.as_str(), options.http_address.as_str()),
             ("0.0.0.0:4160", "0.0.0.0:4161")
         );
+        assert_eq!((options.https_address, options.tls.identity), (None, None));
+        assert_eq!(options.tls.required, Required::No);
         assert_eq!(options.broadcast_address, "web01");
         assert_eq!(options.max_connections, 0);
         assert_eq!(options.inactive_producer_timeout, Duration::from_mins(5));
@@ -133,12 +154,25 @@ mod tests {
     }
 
     #[test]
+    fn https_needs_a_certificate_and_an_address() {
+        let https = |more: &[&str]| {
+            load(&[&["--tls-cert=c", "--tls-key=k"], more].concat()).unwrap().options.https_address
+        };
+        assert_eq!(https(&[]).as_deref(), Some("0.0.0.0:4162"));
+        assert_eq!(https(&["--https-address=:0"]).as_deref(), Some("[::]:0"));
+        assert_eq!(https(&["--https-address="]), None);
+    }
+
+    #[test]
     fn what_cannot_work_is_refused() {
         check_refused("--tcp-address=/l.sock", "--tcp-address=/l.sock: must be host:port");
         check_refused(
             "--http-address=",
             "--http-address: the address is empty; give host:port, or the path of a unix socket",
         );
+        check_refused("--https-address=/l.sock", "--https-address=/l.sock: must be host:port");
+        check_refused("--tls-cert=c", "--tls-cert is given and --tls-key is missing");
+        check_refused("--tls-required", "cannot require TLS client connections without TLS key and cert");
         check_refused("--tombstone-lifetime=-1s", "--tombstone-lifetime=-1s: must be at least 0s");
         check_refused("--max-connections=-1", "--max-connections=-1: must be at least 0");
     }

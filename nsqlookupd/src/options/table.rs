@@ -2,11 +2,18 @@
 
 use std::time::Duration;
 
-use daemon::options::{Group, Program, duration, int, text};
+use daemon::{
+    options::{Group, Program, duration, int, text},
+    tls::tls_flags,
+};
 
 /// nsqlookupd and its flags.
 pub(super) fn program() -> Program {
-    Program::new("nsqlookupd", "[nsqlookupd] ", vec![network(), registrations()])
+    Program::new(
+        "nsqlookupd",
+        "[nsqlookupd] ",
+        vec![network(), Group::new("TLS", tls_flags()), registrations()],
+    )
 }
 
 fn network() -> Group {
@@ -15,6 +22,12 @@ fn network() -> Group {
         vec![
             text("tcp-address", "0.0.0.0:4160", "listen for nsqds: host:port").argument("address"),
             text("http-address", "0.0.0.0:4161", "listen for HTTP: host:port").argument("address"),
+            text(
+                "https-address",
+                "0.0.0.0:4162",
+                "listen for HTTPS if there is a certificate: host:port; empty for none",
+            )
+            .argument("address"),
             text("broadcast-address", "", "address under which nsqds reach this nsqlookupd over HTTP")
                 .default_note("host name"),
             int(

@@ -1,12 +1,18 @@
 //! The task of one connection: its socket, its deadlines, and when to read and write.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use protocol::{LOOKUP_MAGIC, LookupError, put_lookup_answer};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -16,7 +22,7 @@ use super::session::{Session, Step};
 use crate::{clock, lookupd::Lookupd};
 
 /// How long a new connection may take to say which protocol it speaks.
-const MAGIC_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const MAGIC_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a peer may take no byte of its answers. An nsqd gives up after 1 s.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what a peer still sends is read before the socket is closed: unread input would turn the close into a reset,
@@ -53,13 +59,16 @@ impl End {
     }
 }
 
-/// Serves one nsqd until it leaves, is wrong, or `stop` is cancelled.
-pub(crate) async fn serve(
+/// Serves one nsqd until it leaves, is wrong, or `stop` is cancelled. With `needs_tls`, all that it is told is that.
+pub(super) async fn serve<S>(
     lookupd: Arc<Lookupd>,
-    mut stream: TcpStream,
+    mut stream: S,
     address: String,
+    needs_tls: bool,
     stop: CancellationToken,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut magic = [0; 4];
     let read = tokio::select! {
         read = timeout(MAGIC_TIMEOUT, stream.read_exact(&mut magic)) => read,
@@ -72,8 +81,15 @@ pub(crate) async fn serve(
     }
     info!("TCP: new client({address})");
     info!("CLIENT({address}): desired protocol magic '{}'", String::from_utf8_lossy(&magic));
-    if magic != LOOKUP_MAGIC {
-        let mut output = answer(&LookupError::BadMagic);
+    let refusal = if magic != LOOKUP_MAGIC {
+        Some(LookupError::BadMagic)
+    } else if needs_tls {
+        Some(LookupError::TlsRequired)
+    } else {
+        None
+    };
+    if let Some(refusal) = refusal {
+        let mut output = answer(&refusal);
         // The peer is wrong and may be gone: nothing more can be done for it.
         if write(&mut stream, &mut output).await.is_ok() {
             linger(stream).await;
@@ -106,18 +122,11 @@ fn answer(error: &LookupError) -> BytesMut {
 }
 
 /// Commands and answers, a batch after the other. A connection that waits holds no buffer.
-async fn talk(stream: &mut TcpStream, session: &mut Session) -> End {
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, session: &mut Session) -> End {
     let mut rest = Vec::new();
     loop {
-        if stream.readable().await.is_err() {
-            return End::Socket;
-        }
         let mut output = BytesMut::new();
-        let turn = match turn(stream, &mut rest, session, &mut output) {
-            Ok(turn) => turn,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(_) => return End::Socket,
-        };
+        let Ok(turn) = turn(stream, &mut rest, session, &mut output).await else { return End::Socket };
         if let Err(end) = write(stream, &mut output).await {
             return end;
         }
@@ -130,26 +139,35 @@ async fn talk(stream: &mut TcpStream, session: &mut Session) -> End {
 }
 
 /// Reads once, and executes all commands that are whole by then. `None` at the end of the input.
-fn turn(
-    stream: &TcpStream,
+async fn turn<S: AsyncRead + Unpin>(
+    stream: &mut S,
     rest: &mut Vec<u8>,
     session: &mut Session,
     output: &mut BytesMut,
 ) -> io::Result<Option<Step>> {
-    let mut buffer = [0; READ_BYTES];
-    let read = stream.try_read(&mut buffer)?;
-    let read = &buffer[..read];
+    poll_fn(|context| {
+        // On the stack of this poll alone.
+        let mut buffer = [0; READ_BYTES];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(execute(buffer.filled(), rest, session, output)))
+    })
+    .await
+}
+
+/// Executes what was read behind the `rest` of before.
+fn execute(read: &[u8], rest: &mut Vec<u8>, session: &mut Session, output: &mut BytesMut) -> Option<Step> {
     if read.is_empty() {
-        return Ok(match session.cut(rest, output) {
+        return match session.cut(rest, output) {
             Step::Close => Some(Step::Close),
             Step::Read => None,
-        });
+        };
     }
     let now = clock::now();
     if rest.is_empty() {
         let (consumed, step) = session.execute(read, now, output);
         rest.extend_from_slice(&read[consumed..]);
-        return Ok(Some(step));
+        return Some(step);
     }
     rest.extend_from_slice(read);
     let (consumed, step) = session.execute(rest, now, output);
@@ -158,10 +176,10 @@ fn turn(
     } else {
         rest.drain(..consumed);
     }
-    Ok(Some(step))
+    Some(step)
 }
 
-async fn write(stream: &mut TcpStream, output: &mut BytesMut) -> Result<(), End> {
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, output: &mut BytesMut) -> Result<(), End> {
     while !output.is_empty() {
         match timeout(WRITE_TIMEOUT, stream.write_buf(output)).await {
             Ok(Ok(0) | Err(_)) => return Err(End::Socket),
@@ -169,11 +187,15 @@ async fn write(stream: &mut TcpStream, output: &mut BytesMut) -> Result<(), End>
             Err(_) => return Err(End::Stuck),
         }
     }
-    Ok(())
+    // TLS keeps what the socket did not take.
+    match timeout(WRITE_TIMEOUT, stream.flush()).await {
+        Ok(flushed) => flushed.map_err(|_| End::Socket),
+        Err(_) => Err(End::Stuck),
+    }
 }
 
 /// Lets the peer see the end, and reads what still comes, to nowhere.
-async fn linger(mut stream: TcpStream) {
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let drained = timeout(LINGER, async {
         stream.shutdown().await?;
         // On the heap: an array would be part of every connection.

@@ -193,6 +193,9 @@ mod tests {
             identified: "{}".to_owned(),
             reports: daemon::reports::Reports::start().unwrap(),
             start_unix: 0,
+            tls: None,
+            tls_required: daemon::tls::Required::No,
+            https_port: 0,
         };
         Session::new(Arc::new(lookupd), "127.0.0.1:1".to_owned())
     }

@@ -13,10 +13,18 @@ pub struct LookupIdentified {
     pub hostname: String,
     /// Where it takes requests.
     pub http_port: u16,
+    /// Where it takes requests over HTTPS; 0, which is not sent, where it does not. Ours: NSQ has no such field.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub https_port: u16,
     /// Where it takes nsqds.
     pub tcp_port: u16,
     /// Of its software.
     pub version: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(port: &u16) -> bool {
+    *port == 0
 }
 
 impl LookupIdentified {
@@ -84,6 +92,7 @@ mod tests {
             broadcast_address: "lookup1.example".into(),
             hostname: "host<1>".into(),
             http_port: 4161,
+            https_port: 0,
             tcp_port: 4160,
             version: "1.3.0".into(),
         };
@@ -92,5 +101,7 @@ mod tests {
             r#""tcp_port":4160,"version":"1.3.0"}"#
         );
         assert_eq!(identified.to_json(), json);
+        let secure = LookupIdentified { https_port: 4162, ..identified };
+        assert!(secure.to_json().contains(r#""http_port":4161,"https_port":4162,"tcp_port":4160"#));
     }
 }

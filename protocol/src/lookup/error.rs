@@ -7,6 +7,8 @@ pub enum LookupError {
     BadMagic,
     /// One connection more than there may be.
     TooManyConnections,
+    /// It is to be spoken to over TLS.
+    TlsRequired,
     /// No end of the line within [`LOOKUP_LINE_BYTES_MAX`](crate::LOOKUP_LINE_BYTES_MAX).
     LineTooLong,
     /// There is no such command; its first word, as it came.
@@ -36,11 +38,12 @@ pub enum LookupError {
 impl LookupError {
     /// The answer to send: NSQ's text, with the peer's bytes as they came.
     ///
-    /// Source: section "errors" of the protocol V1. `LineTooLong`, `TooManyConnections` and `TooMany` are ours.
+    /// Source: section "errors" of the protocol V1. `LineTooLong`, `TooManyConnections`, `TooMany` and `TlsRequired` are ours.
     pub fn to_bytes(&self) -> Vec<u8> {
         let cause = match self {
             Self::BadMagic => return b"E_BAD_PROTOCOL".to_vec(),
             Self::TooManyConnections => "E_INVALID too many connections".to_owned(),
+            Self::TlsRequired => "E_INVALID TLS required; give nsqd --lookupd-tls".to_owned(),
             Self::LineTooLong => {
                 format!("E_INVALID command line is over {} bytes", crate::LOOKUP_LINE_BYTES_MAX)
             }

@@ -25,6 +25,7 @@ mod lookupd_http;
 mod lookupd_nsqd;
 mod lookupd_process;
 mod lookupd_tcp;
+mod lookupd_tls;
 mod metrics;
 mod nsq_bench;
 mod nsq_data;
