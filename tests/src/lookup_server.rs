@@ -16,7 +16,7 @@ use crate::HttpServer;
 /// How long it may take until nsqd says something: it pings each 15 s.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What it answers to everything behind IDENTIFY.
+/// How it treats nsqd. All but the last two answer IDENTIFY as they should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     /// `OK`.
@@ -25,6 +25,10 @@ pub enum Mood {
     Silent,
     /// A length below zero.
     Mad,
+    /// Nothing, to IDENTIFY neither.
+    Mute,
+    /// The end of the connection, before a word is said.
+    Rude,
 }
 
 /// A server that ends when this is dropped.
@@ -132,6 +136,9 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 
 /// Ends with the connection.
 async fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
+    if *state.mood.lock() == Mood::Rude {
+        return Ok(());
+    }
     let mut magic = [0; 4];
     stream.read_exact(&mut magic).await?;
     assert_eq!(&magic, b"  V1");
@@ -159,14 +166,15 @@ async fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
             } else {
                 "OK".to_owned()
             };
-            let mood = if is_identify { Mood::Kind } else { *state.mood.lock() };
-            match mood {
+            let mood = *state.mood.lock();
+            match if is_identify && mood != Mood::Mute { Mood::Kind } else { mood } {
                 Mood::Kind => {
                     let size = u32::try_from(answer.len()).expect("it is short").to_be_bytes();
                     stream.write_all(&[&size[..], answer.as_bytes()].concat()).await?;
                 }
-                Mood::Silent => {}
+                Mood::Silent | Mood::Mute => {}
                 Mood::Mad => stream.write_all(&(-1_i32).to_be_bytes()).await?,
+                Mood::Rude => return Ok(()),
             }
         }
         if stream.read_buf(&mut input).await? == 0 {

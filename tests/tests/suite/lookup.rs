@@ -69,24 +69,23 @@ async fn everything_is_announced_again_to_one_that_comes_back() {
 
 #[tokio::test]
 async fn a_bad_one_holds_up_nobody() {
-    // Protects publishers and the other nsqlookupds from one that is dead, silent or mad.
+    // Protects publishers and the other nsqlookupds from one that is dead, silent, mad or hangs up.
     if !ours_only("one task serves all, and a negative length ends the process") {
         return;
     }
     let http = http("").await;
     let good = LookupServer::start(&http).await;
-    let silent = LookupServer::start(&http).await;
-    silent.be(Mood::Silent);
-    let mad = LookupServer::start(&http).await;
-    mad.be(Mood::Mad);
-    let dead = "--lookupd-tcp-address=127.0.0.1:1".to_owned();
-    let flags = [
-        silent.flag(),
-        mad.flag(),
-        dead,
-        "--lookupd-tcp-address=no-such-host.invalid:4160".to_owned(),
-        good.flag(),
-    ];
+    let mut bad = Vec::new();
+    for mood in [Mood::Silent, Mood::Mad, Mood::Mute, Mood::Rude] {
+        let server = LookupServer::start(&http).await;
+        server.be(mood);
+        bad.push(server);
+    }
+    let mut flags: Vec<String> = bad.iter().map(LookupServer::flag).collect();
+    flags.extend(
+        ["127.0.0.1:1", "no-such-host.invalid:4160"].map(|gone| format!("--lookupd-tcp-address={gone}")),
+    );
+    flags.push(good.flag());
     let nsqd = Nsqd::start_with(&flags.iter().map(String::as_str).collect::<Vec<_>>()).await;
     good.await_connections(1).await;
     let started = std::time::Instant::now();
@@ -96,12 +95,33 @@ async fn a_bad_one_holds_up_nobody() {
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     good.await_said("REGISTER t19").await;
     // They are tried again.
-    mad.await_connections(3).await;
-    silent.await_connections(2).await;
-    mad.be(Mood::Kind);
-    silent.be(Mood::Kind);
-    mad.await_said("REGISTER t19").await;
-    silent.await_said("REGISTER t19").await;
+    for server in &bad {
+        server.await_connections(3).await;
+        server.be(Mood::Kind);
+    }
+    for server in &bad {
+        server.await_said("REGISTER t19").await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_topic_does_not_wait_for_one_that_never_tells() {
+    // Protects consumers of new topics from an nsqlookupd that takes questions and answers none: what the others told
+    // counts, and the messages move after the time limit of a question.
+    let (silent, telling) = (http("").await, http(r#""elsewhere""#).await);
+    let lookups = [LookupServer::start(&silent).await, LookupServer::start(&telling).await];
+    let flags = [&lookups[0].flag(), &lookups[1].flag(), "--http-client-request-timeout=1s"];
+    let nsqd = Nsqd::start_with(&flags).await;
+    nsqd.post_ok("/topic/create?topic=first%23ephemeral").await;
+    for lookup in &lookups {
+        lookup.await_said("REGISTER first#ephemeral").await;
+    }
+    silent.hold(true);
+    let mut consumer = nsqd.consumer("t", "here", 1).await;
+    consumer.publish("t", b"x").await;
+    assert_eq!(consumer.finish_messages(1).await[0].body, b"x");
+    nsqd.await_channel("t", "elsewhere", |channel| channel["depth"] == 1).await;
+    nsqd.await_log("failed to query some of nsqlookupd for channels to pre-create for topic t").await;
 }
 
 #[tokio::test]
