@@ -139,7 +139,11 @@ async fn answer_all(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &Sta
         let mut is_held = state.is_held.subscribe();
         is_held.wait_for(|is_held| !is_held).await.expect("the sender lives");
         let (status, body) = state.answer.lock().clone();
-        let head = format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n\r\n", body.len());
+        // gnsq reads JSON that is said to be JSON.
+        let head = format!(
+            "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         if stream.write_all(format!("{head}{body}").as_bytes()).await.is_err()
             || stream.flush().await.is_err()
         {

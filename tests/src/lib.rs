@@ -25,6 +25,7 @@
 mod certificates;
 mod client;
 mod deadline;
+mod foreign_consumer;
 mod http;
 mod http_server;
 mod log_file;
@@ -36,7 +37,8 @@ mod process;
 
 pub use certificates::{Authority, Identity, Tls};
 pub use client::{Client, Message, Received, compressed};
-pub use deadline::{DEADLINE, SILENCE, within};
+pub use deadline::{DEADLINE, PATIENCE, SILENCE, within, within_time};
+pub use foreign_consumer::{ForeignConsumer, Kind};
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};
 pub use log_file::await_line;

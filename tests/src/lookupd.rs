@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use crate::lookup_client;
 use crate::nsqd::tool;
 use crate::process::{Addresses, Process};
-use crate::{LookupClient, within};
+use crate::{HttpConnection, LookupClient, Response, within};
 
 /// An nsqlookupd on free ports of the loopback interface, killed when dropped.
 pub struct Lookupd {
@@ -43,7 +43,12 @@ impl Lookupd {
         Self { process, addresses, flags }
     }
 
-    /// Kills it, and starts another one on the same ports.
+    /// Kills the process (SIGKILL).
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Kills it, if that was not done before, and starts another one on the same ports.
     #[must_use]
     pub async fn start_again(mut self) -> Self {
         self.process.kill().await;
@@ -84,6 +89,17 @@ impl Lookupd {
         let line = self.await_log("HTTPS: listening on ").await;
         let address = line.rsplit(' ').next().and_then(|text| text.parse().ok());
         address.unwrap_or_else(|| panic!("no address in {line:?}"))
+    }
+
+    /// The answer to a GET.
+    pub async fn get(&self, target: &str) -> Response {
+        HttpConnection::connect(self.addresses.http).await.request("GET", target, b"").await
+    }
+
+    /// A POST that has to succeed.
+    pub async fn post_ok(&self, target: &str) {
+        let response = HttpConnection::connect(self.addresses.http).await.request("POST", target, b"").await;
+        assert_eq!(response.status, 200, "POST {target}: {}", response.text());
     }
 
     /// A client that has sent the magic.
