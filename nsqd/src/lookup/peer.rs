@@ -8,7 +8,7 @@ use protocol::{LOOKUP_MAGIC, LookupCommand, LookupIdentified, LookupIdentify, ta
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, lookup_host},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tracing::{error, info, warn};
 
@@ -21,8 +21,12 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// Between attempts to connect: doubled each time.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(15);
-/// Changes that come so soon after one another are looked at together: a look is at everything.
-const GATHERED: Duration = Duration::from_millis(50);
+/// A look is at everything. A change that comes alone is told at once: who is told too late that a topic was deleted connects
+/// to it again, which makes it anew. After a look, changes wait for so many times what it took, within these limits, so that
+/// looking takes a fraction of the time, however many topics come.
+const LOOKS_APART: u32 = 50;
+const LOOKS_APART_MIN: Duration = Duration::from_millis(5);
+const LOOKS_APART_MAX: Duration = Duration::from_millis(500);
 /// Commands whose answers are awaited together.
 const BATCH: usize = 100;
 /// More changes than this are one line in the log.
@@ -121,8 +125,12 @@ async fn talk(
     let mut ping_at = Instant::now() + PING_INTERVAL;
     loop {
         changes.mark_unchanged();
+        let looking_since = Instant::now();
         let now = Announced::of(&nsqd.topics);
         let commands = announced.commands_to(&now);
+        let looked_for = looking_since.elapsed();
+        let apart = (looked_for * LOOKS_APART).clamp(LOOKS_APART_MIN, LOOKS_APART_MAX);
+        let next_look_at = looking_since + looked_for + apart;
         if LOGGED_MAX < commands.len() {
             info!("LOOKUPD({address}): {} topics and channels REGISTER or UNREGISTER", commands.len());
         }
@@ -140,9 +148,9 @@ async fn talk(
                 if result.is_err() {
                     std::future::pending::<()>().await;
                 }
-                sleep(GATHERED).await;
+                sleep_until(next_look_at).await;
             }
-            () = tokio::time::sleep_until(ping_at) => {
+            () = sleep_until(ping_at) => {
                 peer.tell(address, &[LookupCommand::Ping]).await?;
                 ping_at = Instant::now() + PING_INTERVAL;
             }
