@@ -14,6 +14,7 @@ from gevent.fileobject import FileObject
 # Without it, gnsq waits for ever for an nsqlookupd that does not answer, and asks no other one.
 socket.setdefaulttimeout(1)
 
+heartbeat_seconds = int(os.environ["HEARTBEAT_SECONDS"])
 is_holding = False
 
 
@@ -42,7 +43,10 @@ consumer = Consumer(
     message_handler=handle,
     lookupd_poll_interval=0.5,
     max_in_flight=20,
-    heartbeat_interval=int(os.environ["HEARTBEAT_SECONDS"]),
+    heartbeat_interval=heartbeat_seconds,
+    # Its default is twice its default interval, too. So long may a node say nothing, or not let it connect: meanwhile it
+    # looks for no other one.
+    timeout=2 * heartbeat_seconds,
 )
 consumer.start(block=False)
 for command in FileObject(sys.stdin.fileno(), "r", close=False):

@@ -1,6 +1,8 @@
 //! Nodes come, die, and move.
 
-use crate::cluster::{Cluster, KNOWN, complete_again};
+use tests::ours_only;
+
+use crate::cluster::{Cluster, KNOWN, TOPIC, complete_again};
 
 #[tokio::test]
 async fn consumers_are_connected_to_the_nodes_that_have_the_topic() {
@@ -21,12 +23,21 @@ async fn consumers_are_connected_to_the_nodes_that_have_the_topic() {
 async fn a_killed_node_is_dropped_and_the_others_go_on() {
     // Protects consumers from one dead node among several, and its messages: they come when it is back, elsewhere.
     let Some(mut cluster) = Cluster::start_consumed(&["a", "b", "c"]).await else { return };
+    // Acknowledged, and not yet on its way to anybody.
+    cluster.node("b").post_ok(&format!("/topic/pause?topic={TOPIC}")).await;
+    cluster.node("b").connect().await.publish(TOPIC, "kept").await;
     let killed = cluster.kill_node("b").await;
     cluster.lookupds_list(KNOWN, &["a", "c"]).await;
     cluster.consumers_are_on(&["a", "c"]).await;
     cluster.start_again("b", killed).await;
+    cluster.node("b").post_ok(&format!("/topic/unpause?topic={TOPIC}")).await;
     cluster.lookupds_are_complete(KNOWN, &["a", "b", "c"]).await;
     cluster.consumers_are_on(&["a", "b", "c"]).await;
+    if ours_only("what is in memory is lost with the process") {
+        for consumer in &cluster.consumers {
+            consumer.await_messages(&["kept".to_owned()]).await;
+        }
+    }
     cluster.stop().await;
 }
 
