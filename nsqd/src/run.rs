@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use daemon::ask::Asker;
 use daemon::{
     connections::limit, listen::Listener, signals::Hangups, systemd::ServiceManager, tls::ServerTls,
     workers::Workers,
@@ -19,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::{
     alarms::Alarms,
-    ask::Asker,
+    ask,
     auth::Authorizer,
     connections::Connections,
     data_path,
@@ -74,7 +75,7 @@ impl Daemon {
             let _in_runtime = runtime.enter();
             Hangups::new().map_err(|error| instantiate(error.to_string()))?
         };
-        let asker = Asker::new(options).map_err(instantiate)?;
+        let asker = ask::asker(options).map_err(instantiate)?;
         let authorizer =
             Authorizer::new(options, asker.clone(), runtime.handle().clone()).map_err(instantiate)?;
         info!("{}", daemon::version::line("nsqd"));
