@@ -13,7 +13,7 @@ const EDGES: [(&str, &[&str]); 6] = [
     ("daemon", &[]),
     ("nsqd", &["daemon", "protocol"]),
     ("nsqlookupd", &["daemon", "protocol"]),
-    ("tools", &["nsqd", "protocol"]),
+    ("tools", &["client", "daemon", "nsqd", "nsqlookupd", "protocol"]),
     ("tests", &["protocol"]),
 ];
 
