@@ -1,9 +1,10 @@
 //! What the daemons share: options, logging, signals, service managers, listeners and the threads behind them, TLS, the
-//! version they report.
+//! version they report, requests to other servers. The utilities share what they need of it.
 //!
 //! Nothing here knows a particular daemon: each brings its own table of flags and its own checked struct.
 
 pub mod address;
+pub mod ask;
 pub mod broadcast;
 pub mod connections;
 pub mod duration;

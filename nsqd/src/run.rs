@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use daemon::ask::Asker;
 use daemon::{
     connections::limit, listen::Listener, reload, signals::Hangups, systemd::ServiceManager, tls::ServerTls,
     workers::Workers,
@@ -19,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::{
     alarms::Alarms,
-    ask::{Asker, Timeouts},
+    ask::{self, Timeouts},
     auth::Authorizer,
     connections::Connections,
     data_path,
@@ -77,7 +78,7 @@ impl Daemon {
             let _in_runtime = runtime.enter();
             Hangups::new().map_err(|error| instantiate(error.to_string()))?
         };
-        let asker = Asker::with_roots(options).map_err(instantiate)?;
+        let asker = ask::asker(options).map_err(instantiate)?;
         let lookup_tls = options.lookupd_tls.clone().map(|tls| Secure::load(tls, Timeouts::new(options)));
         let lookup_tls = lookup_tls.transpose().map_err(instantiate)?.map(Arc::new);
         let authorizer =

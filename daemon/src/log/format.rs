@@ -8,10 +8,12 @@ pub enum Format {
     Nsq = 0,
     /// `{"time":"2026-11-20T21:22:44.003666Z","level":"info","program":"nsqd","message":"text","key":"value"}`.
     Json = 1,
+    /// `2026/11/20 21:22:44 text key=value`, of utilities, which have no such option.
+    Plain = 2,
 }
 
 impl Format {
-    /// The format with this number.
+    /// The format with this number, one of those that the option names.
     pub fn from_number(number: i64) -> Option<Self> {
         [Self::Nsq, Self::Json].into_iter().find(|format| format.number() == number)
     }

@@ -38,6 +38,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The crates whose events are logged from `level` on; other crates' are logged from WARNING on.
     pub crates: &'static [&'static str],
+    /// Further such crates, whose lines, unless in JSON, are written as by NSQ's client library: `2026/11/20 20:06:11 INF    1 text`.
+    pub libraries: &'static [&'static str],
 }
 
 /// Why the log cannot be set up. There is none yet in which to say so.
@@ -135,6 +137,7 @@ struct LineLayer<W> {
     prefix: String,
     format: Format,
     crates: &'static [&'static str],
+    libraries: &'static [&'static str],
     clock: Clock,
     log: Log,
     writer: W,
@@ -142,15 +145,21 @@ struct LineLayer<W> {
 
 impl<W> LineLayer<W> {
     fn new(config: Config, clock: Clock, log: Log, writer: W) -> Self {
-        let Config { prefix, format, crates, level: _, file: _ } = config;
-        Self { prefix, format, crates, clock, log, writer }
+        let Config { prefix, format, crates, libraries, level: _, file: _ } = config;
+        Self { prefix, format, crates, libraries, clock, log, writer }
     }
 
-    fn line(&self, now: Timestamp, level: Level, fields: &Fields) -> String {
-        match self.format {
-            Format::Nsq => line::line(start(&self.prefix, &self.clock, now, level), fields),
-            Format::Json => json::line(self.program(), now, level, fields),
-        }
+    fn line(&self, now: Timestamp, metadata: &Metadata<'_>, fields: &Fields) -> String {
+        let level = level_of(metadata);
+        let crate_name = crate_of(metadata);
+        let is_library = self.libraries.contains(&crate_name);
+        let start = match self.format {
+            Format::Json => return json::line(self.program(), now, level, fields),
+            Format::Nsq if !is_library => start(&self.prefix, &self.clock, now, level),
+            Format::Plain if !is_library && self.is_ours(crate_name) => line::plain_start(&self.clock, now),
+            Format::Nsq | Format::Plain => line::library_start(&self.clock, now, level),
+        };
+        line::line(start, fields)
     }
 
     /// The prefix without what sets it off from the line: `nsqd` of `[nsqd] `.
@@ -158,11 +167,15 @@ impl<W> LineLayer<W> {
         self.prefix.trim_matches(|c: char| c.is_whitespace() || matches!(c, '[' | ']'))
     }
 
-    fn is_enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let crate_name = metadata.target().split("::").next().unwrap_or_default();
-        let is_ours = crate_name == env!("CARGO_PKG_NAME")
+    fn is_ours(&self, crate_name: &str) -> bool {
+        crate_name == env!("CARGO_PKG_NAME")
             || crate_name == FATAL_TARGET
-            || self.crates.contains(&crate_name);
+            || self.crates.contains(&crate_name)
+            || self.libraries.contains(&crate_name)
+    }
+
+    fn is_enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let is_ours = self.is_ours(crate_of(metadata));
         let level = level_of(metadata);
         metadata.is_event()
             && *metadata.level() != tracing::Level::TRACE
@@ -194,14 +207,17 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let level = level_of(event.metadata());
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let mut line = self.line(Timestamp::now(), level, &fields);
+        let mut line = self.line(Timestamp::now(), event.metadata(), &fields);
         line.push('\n');
         // One write, so that lines of several threads do not mix. When the output is gone there is nobody to tell.
         let _ = self.writer.make_writer().write_all(line.as_bytes());
     }
+}
+
+fn crate_of<'a>(metadata: &Metadata<'a>) -> &'a str {
+    metadata.target().split("::").next().unwrap_or_default()
 }
 
 fn level_of(metadata: &Metadata<'_>) -> Level {
@@ -248,7 +264,7 @@ mod tests {
     }
 
     fn config(level: Level, format: Format) -> Config {
-        Config { prefix: "[p] ".to_owned(), level, format, file: None, crates: &["ours"] }
+        Config { prefix: "[p] ".to_owned(), level, format, file: None, crates: &["ours"], libraries: &[] }
     }
 
     /// The lines that `events` writes, without the time.
@@ -351,6 +367,31 @@ mod tests {
             });
             assert_eq!(changed, all[index..]);
         }
+    }
+
+    /// Scripts read the lines of utilities, which are written in two ways: their own, and those of the client inside.
+    #[test]
+    fn a_utility_writes_its_own_lines_and_those_of_its_library() {
+        let written = |format| {
+            let (tx, rx) = sync_channel(10);
+            let log = Log::new(Level::Info, Output::Stderr);
+            let config = Config { libraries: &["client"], ..config(Level::Info, format) };
+            let layer = LineLayer::new(config, Clock::local(), log, Lines(tx));
+            subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+                info!(target: "ours", "own");
+                info!(target: "client::consumer", "  1 [t/c] connecting");
+                warn!(target: "hyper", "loud");
+            });
+            rx.try_iter().collect::<Vec<String>>()
+        };
+        let time = "2026/11/20 21:22:44 ".len();
+        let lines = written(Format::Plain);
+        let lines: Vec<&str> = lines.iter().map(|line| &line[time..]).collect();
+        assert_eq!(lines, ["own\n", "INF    1 [t/c] connecting\n", "WRN  loud\n"]);
+        let lines = written(Format::Nsq);
+        assert!(lines[0].starts_with("[p] ") && lines[0].ends_with(" INFO: own\n"), "{lines:?}");
+        assert_eq!(&lines[1][time..], "INF    1 [t/c] connecting\n");
+        assert!(lines[2].starts_with("[p] ") && lines[2].ends_with(" WARNING: loud\n"), "{lines:?}");
     }
 
     /// A debugging operator wants this daemon's events, not those of its HTTP library.

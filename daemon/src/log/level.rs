@@ -37,6 +37,16 @@ impl Level {
         i64::from(self as u8)
     }
 
+    /// As in the lines of NSQ's client library: `WRN`.
+    pub(super) fn short_label(self) -> &'static str {
+        match self {
+            Self::Debug => "DBG",
+            Self::Info => "INF",
+            Self::Warn => "WRN",
+            Self::Error | Self::Fatal => "ERR",
+        }
+    }
+
     /// As in a log line: `WARNING`, although the option's value is `warn`.
     pub fn label(self) -> &'static str {
         match self {

@@ -42,6 +42,16 @@ pub(crate) fn start(prefix: &str, clock: &Clock, now: Timestamp, level: Level) -
     format!("{prefix}{}.{micros:06} {}: ", clock.seconds(now), level.label())
 }
 
+/// What a utility's own lines begin with: `2026/11/20 21:22:44 `.
+pub(super) fn plain_start(clock: &Clock, now: Timestamp) -> String {
+    format!("{} ", clock.seconds(now))
+}
+
+/// What the lines of NSQ's client library begin with: `2026/11/20 21:22:44 INF  `, before a number of three digits.
+pub(super) fn library_start(clock: &Clock, now: Timestamp, level: Level) -> String {
+    format!("{} {:<4} ", clock.seconds(now), level.short_label())
+}
+
 /// A line of NSQ's: the text, and behind it ` key=value` for each field.
 pub(super) fn line(start: String, fields: &Fields) -> String {
     let mut line = Bounded::new(start, LINE_BYTES_MAX);
@@ -66,5 +76,8 @@ mod tests {
         assert_eq!(utc, "[nsqd] 2026/11/20 21:22:44.003666 INFO: ");
         let winter = start("", &Clock::in_zone("CET-1CEST,M3.5.0,M10.5.0/3"), now, Level::Warn);
         assert_eq!(winter, "2026/11/20 22:22:44.003666 WARNING: ");
+        let clock = Clock::in_zone("UTC0");
+        assert_eq!(plain_start(&clock, now), "2026/11/20 21:22:44 ");
+        assert_eq!(library_start(&clock, now, Level::Warn), "2026/11/20 21:22:44 WRN  ");
     }
 }

@@ -48,22 +48,46 @@ pub(super) enum Parsed {
     Values(Vec<(usize, Value)>),
 }
 
-/// Reads the arguments behind the program's name.
-pub(super) fn parse(flags: &[&Flag], args: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+/// The arguments from the first on that is no flag.
+#[derive(Debug, PartialEq)]
+pub(super) struct Rest {
+    pub(super) arguments: Vec<String>,
+    /// The boolean flag just before, if it had no value.
+    after: Option<&'static str>,
+}
+
+impl Rest {
+    fn new(first: Option<String>, args: impl Iterator<Item = OsString>, after: Option<&'static str>) -> Self {
+        let others = args.map(|argument| argument.to_string_lossy().into_owned());
+        Self { arguments: first.into_iter().chain(others).collect(), after }
+    }
+
+    /// Nothing may be left.
+    pub(super) fn refuse(self) -> Result<(), UsageError> {
+        let after = self.after;
+        self.arguments
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |argument| Err(UsageError::Unexpected { argument, after }))
+    }
+}
+
+/// Reads the arguments behind the program's name, up to the first that is no flag.
+pub(super) fn parse(
+    flags: &[&Flag],
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<(Parsed, Rest), UsageError> {
     let mut given: Vec<(usize, Value)> = Vec::new();
-    let mut args = args.into_iter().map(utf8);
+    let mut args = args.into_iter();
     // A boolean flag without a value, just before: the argument that follows it is probably meant as its value.
     let mut bare_boolean = None;
-    while let Some(argument) = args.next().transpose()? {
+    while let Some(argument) = args.next().map(utf8).transpose()? {
         if argument == "--" {
-            return match args.next().transpose()? {
-                Some(argument) => Err(UsageError::Unexpected { argument, after: None }),
-                None => Ok(Parsed::Values(given)),
-            };
+            return Ok((Parsed::Values(given), Rest::new(None, args, None)));
         }
         let body = match argument.strip_prefix('-') {
             Some(rest) if !rest.is_empty() => rest.strip_prefix('-').unwrap_or(rest),
-            _ => return Err(UsageError::Unexpected { argument, after: bare_boolean }),
+            _ => return Ok((Parsed::Values(given), Rest::new(Some(argument), args, bare_boolean))),
         };
         if body.starts_with(['-', '=']) {
             return Err(UsageError::Syntax { argument });
@@ -74,7 +98,7 @@ pub(super) fn parse(flags: &[&Flag], args: impl IntoIterator<Item = OsString>) -
         };
         let Some(index) = flags.iter().position(|flag| flag.name() == name) else {
             if matches!(name, "h" | "help") {
-                return Ok(Parsed::Help);
+                return Ok((Parsed::Help, Rest::new(None, std::iter::empty(), None)));
             }
             return Err(UsageError::Unknown { name: name.to_owned(), nearest: nearest(flags, name) });
         };
@@ -83,11 +107,11 @@ pub(super) fn parse(flags: &[&Flag], args: impl IntoIterator<Item = OsString>) -
         let text = match value {
             Some(value) => value,
             None if flag.is_boolean() => "true".to_owned(),
-            None => args.next().transpose()?.ok_or(UsageError::NoValue { name: flag.name() })?,
+            None => args.next().map(utf8).transpose()?.ok_or(UsageError::NoValue { name: flag.name() })?,
         };
         give(&mut given, index, parse_value(flag, text)?);
     }
-    Ok(Parsed::Values(given))
+    Ok((Parsed::Values(given), Rest::new(None, args, None)))
 }
 
 /// The last one wins, and lists grow.
@@ -116,8 +140,12 @@ fn parse_value(flag: &Flag, text: String) -> Result<Value, UsageError> {
         Kind::Duration => {
             duration::parse_ns(&text).map(|ns| Value::Duration { ns }).map_err(|_| "parse error".to_owned())
         }
-        Kind::Text => return Ok(Value::Text(text)),
-        Kind::Texts => return Ok(Value::Texts(vec![text])),
+        Kind::Float => match text.parse() {
+            Ok(number) => Ok(Value::Float(number)),
+            Err(_) => Err("parse error".to_owned()),
+        },
+        Kind::Text => flag.check(&text).map(|()| Value::Text(text.clone())),
+        Kind::Texts => flag.check(&text).map(|()| Value::Texts(vec![text.clone()])),
         Kind::Floats => parse_floats(&text).map(Value::Floats).ok_or_else(|| "parse error".to_owned()),
         Kind::Choice(choice) => (choice.parse)(&text).map(Value::Choice),
     };
@@ -204,7 +232,8 @@ mod tests {
 
     fn parse_args(args: &[&str]) -> Result<Parsed, UsageError> {
         let table = table();
-        parse(&table.iter().collect::<Vec<_>>(), args.iter().map(OsString::from))
+        let (parsed, rest) = parse(&table.iter().collect::<Vec<_>>(), args.iter().map(OsString::from))?;
+        rest.refuse().map(|()| parsed)
     }
 
     /// The values by name, in the order in which they were first given.

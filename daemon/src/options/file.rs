@@ -90,6 +90,10 @@ fn coerce(flag: &Flag, value: &Toml) -> Result<Value, FileError> {
         Kind::Bool => to_bool(value).map(Value::Bool),
         Kind::Int => to_int(value).map(Value::Int),
         Kind::Duration => to_ns(value).map(|ns| Value::Duration { ns }),
+        Kind::Float => {
+            let number = show(value).parse().map(Value::Float);
+            number.map_err(|_| format!("want a number, not {}", article(value)))
+        }
         Kind::Text => match value {
             Toml::String(text) => Ok(Value::Text(text.clone())),
             _ => Err(format!("want a string, not {}", article(value))),

@@ -10,11 +10,29 @@ use super::settings::{Settings, Source, Value};
 use super::table::{boolean, choice, text};
 use super::{Flag, Group, LEVEL, LOG_FORMAT, Refused, Stop, file, usage};
 
-/// A daemon's name and its options.
+/// A program's name and its options.
 #[derive(Debug, Clone)]
 pub struct Program {
     name: &'static str,
+    kind: ProgramKind,
     groups: Vec<Group>,
+}
+
+/// What differs between the programs beyond their tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ProgramKind {
+    /// Reads a file of options, and refuses other arguments.
+    Daemon,
+    Utility(Positional),
+}
+
+/// What a utility does with the arguments from the first on that is no flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Positional {
+    /// It goes on without them, flags among them included, and says so.
+    Ignored,
+    /// It ends with `unknown arguments: [a b]`.
+    Refused,
 }
 
 /// What a start has to go on with.
@@ -59,7 +77,23 @@ impl Program {
                     .no_effect("use --log-level=debug for a more detailed log"),
             ],
         );
-        let program = Self { name, groups: std::iter::once(basics).chain(groups).collect() };
+        Self::checked(name, ProgramKind::Daemon, std::iter::once(basics).chain(groups).collect())
+    }
+
+    /// A utility with the given options, besides `version`: without a file of options, and with the short line of
+    /// `--version`, `nsq_tail v1.3.0`.
+    ///
+    /// # Panics
+    /// If two options share a name.
+    pub fn utility(name: &'static str, positional: Positional, groups: Vec<Group>) -> Self {
+        let version = boolean("version", false, "print the version and exit").flag_only();
+        let basics = Group::new("Basics", vec![version]);
+        let groups = groups.into_iter().chain(std::iter::once(basics)).collect();
+        Self::checked(name, ProgramKind::Utility(positional), groups)
+    }
+
+    fn checked(name: &'static str, kind: ProgramKind, groups: Vec<Group>) -> Self {
+        let program = Self { name, kind, groups };
         let mut seen = BTreeSet::new();
         for flag in program.flags() {
             assert!(seen.insert(flag.name().to_owned()), "--{} is declared twice", flag.name());
@@ -77,15 +111,45 @@ impl Program {
     /// [`Stop`] if the process is to end instead, be it that its version was asked for.
     pub fn load(&self, args: impl IntoIterator<Item = OsString>) -> Result<Loaded, Stop> {
         let flags = self.flags();
-        let given = match command_line::parse(&flags, args) {
-            Ok(Parsed::Help) => return Err(Stop::Help { usage: self.usage() }),
-            Ok(Parsed::Values(given)) => given,
-            Err(cause) => return Err(Stop::Usage { cause, usage: self.usage() }),
+        let usage_error = |cause| Stop::Usage { cause, usage: self.usage() };
+        let (parsed, rest) = command_line::parse(&flags, args).map_err(usage_error)?;
+        let given = match parsed {
+            Parsed::Help => return Err(Stop::Help { usage: self.usage() }),
+            Parsed::Values(given) => given,
         };
+        let mut warnings = Vec::new();
+        let ProgramKind::Utility(positional) = self.kind else {
+            rest.refuse().map_err(usage_error)?;
+            return self.load_daemon(&flags, given);
+        };
+        if !rest.arguments.is_empty() {
+            let arguments = rest.arguments.join(" ");
+            match positional {
+                Positional::Refused => {
+                    return Err(Stop::Check { text: format!("unknown arguments: [{arguments}]") });
+                }
+                Positional::Ignored => warnings.push(format!(
+                    "ignored: {arguments:?}; what follows an argument that is no flag is not read"
+                )),
+            }
+        }
+        let settings = Self::with_flags(&flags, given);
+        if *settings.value("version") == Value::Bool(true) {
+            return Err(Stop::Version { line: format!("{} v{}", self.name, version::COMPATIBLE) });
+        }
+        Ok(Loaded { settings, warnings })
+    }
+
+    fn with_flags(flags: &[&Flag], given: Vec<(usize, Value)>) -> Settings {
         let mut settings = Settings::new(flags.iter().copied());
         for (index, value) in given {
             settings.give(index, value, Source::Flag);
         }
+        settings
+    }
+
+    fn load_daemon(&self, flags: &[&Flag], given: Vec<(usize, Value)>) -> Result<Loaded, Stop> {
+        let mut settings = Self::with_flags(flags, given);
         if *settings.value("version") == Value::Bool(true) {
             return Err(Stop::Version { line: version::line(self.name) });
         }
@@ -93,7 +157,7 @@ impl Program {
         if let Value::Text(path) = settings.value("config").clone()
             && !path.is_empty()
         {
-            let loaded = file::load(&path, &flags, &mut settings);
+            let loaded = file::load(&path, flags, &mut settings);
             warnings = loaded.map_err(|cause| Stop::File { program: self.name, cause })?;
         }
         let ineffective = settings.given_without_effect();
@@ -103,7 +167,20 @@ impl Program {
 
     /// The end of a start at which a value was refused.
     pub fn refuse(&self, cause: Refused) -> Stop {
-        Stop::Refused { program: self.name, cause }
+        match self.kind {
+            ProgramKind::Daemon => Stop::Refused { program: self.name, cause },
+            ProgramKind::Utility(_) => Stop::Check { text: cause.to_string() },
+        }
+    }
+
+    /// The program's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// All options by group, in the order of the usage text.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
     fn flags(&self) -> Vec<&Flag> {
@@ -133,6 +210,28 @@ mod tests {
             int("scan-max", 4, "").no_effect("timers are exact"),
         ];
         Program::new("nsqd", "[nsqd] ", vec![Group::new("Queues", flags)])
+    }
+
+    /// Utilities are older than the daemons' care: scripts give them arguments that nobody reads.
+    #[test]
+    fn a_utility_ignores_or_refuses_what_is_no_flag() {
+        let load = |positional, args: &[&str]| {
+            let check = |text: &str| if text == "x" { Err("no".to_owned()) } else { Ok(()) };
+            let flags = vec![int("n", 7, ""), texts("opt", "").checked(check)];
+            Program::utility("nsq_tail", positional, vec![Group::new("Output", flags)])
+                .load(args.iter().map(OsString::from))
+        };
+        let loaded = load(Positional::Ignored, &["-n=5", "extra", "-n=6"]).unwrap();
+        assert_eq!(loaded.settings.by_key("n"), Some(&Value::Int(5)));
+        let warning = "ignored: \"extra -n=6\"; what follows an argument that is no flag is not read";
+        assert_eq!(loaded.warnings, [warning]);
+        let refused = load(Positional::Refused, &["-version", "a", "b"]);
+        assert!(matches!(refused, Err(Stop::Check { text }) if text == "unknown arguments: [a b]"));
+        let version = load(Positional::Ignored, &["-version", "a"]);
+        assert!(matches!(version, Err(Stop::Version { line }) if line == "nsq_tail v1.3.0"));
+        assert!(matches!(load(Positional::Ignored, &["-config=x"]), Err(Stop::Usage { .. })));
+        let Err(Stop::Usage { cause, .. }) = load(Positional::Ignored, &["-opt", "x"]) else { panic!() };
+        assert_eq!(cause.to_string(), "invalid value \"x\" for flag -opt: no");
     }
 
     fn load(args: &[&str]) -> Result<Loaded, Stop> {

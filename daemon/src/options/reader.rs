@@ -76,6 +76,22 @@ impl<'a> Reader<'a> {
         Ok(T::try_from(value).expect("the bounds fit the type"))
     }
 
+    /// A number.
+    pub fn float(&mut self, name: &str) -> f64 {
+        match self.take(name) {
+            Value::Float(value) => *value,
+            other => other_type(name, other),
+        }
+    }
+
+    /// A duration as it was given, which may be negative, in nanoseconds.
+    pub fn duration_ns(&mut self, name: &str) -> i64 {
+        match self.take(name) {
+            Value::Duration { ns } => *ns,
+            other => other_type(name, other),
+        }
+    }
+
     /// A duration that is at least `low`.
     ///
     /// # Errors
@@ -137,6 +153,7 @@ impl<'a> Reader<'a> {
                 .expect("an option with the choice LOG_FORMAT"),
             file: (!file.is_empty()).then(|| file.into()),
             crates,
+            libraries: &[],
         }
     }
 

@@ -19,6 +19,8 @@ pub enum Value {
         /// Nanoseconds.
         ns: i64,
     },
+    /// A number.
+    Float(f64),
     /// A text.
     Text(String),
     /// A list of texts.
@@ -36,6 +38,7 @@ impl Value {
             Self::Bool(value) => value.to_string(),
             Self::Int(value) | Self::Choice(value) => value.to_string(),
             Self::Duration { ns } => duration::format_ns(*ns),
+            Self::Float(value) => value.to_string(),
             Self::Text(text) => text.clone(),
             Self::Texts(texts) => format!("[{}]", texts.join(" ")),
             Self::Floats(numbers) => {

@@ -12,7 +12,7 @@ use super::{FileError, Refused, UsageError};
 /// The exit code for a command line that cannot be read.
 const EXIT_USAGE: u8 = 2;
 
-/// Why a daemon does not go on after reading its options.
+/// Why a program does not go on after reading its options.
 #[derive(Debug)]
 pub enum Stop {
     /// The usage was asked for.
@@ -46,6 +46,11 @@ pub enum Stop {
         /// Which, and why.
         cause: Refused,
     },
+    /// A utility cannot work with what it was given, or not go on.
+    Check {
+        /// Why, in one line.
+        text: String,
+    },
 }
 
 impl Stop {
@@ -74,6 +79,7 @@ impl Stop {
             Self::Refused { program, cause } => {
                 (1, format!("{}failed to instantiate {program} - {cause}\n", fatal(program)))
             }
+            Self::Check { text } => (1, format!("{} {text}\n", clock.seconds(now))),
         }
     }
 }
@@ -106,6 +112,8 @@ mod tests {
         };
         let text = "2026/11/20 20:56:30 ERROR: Resolve failed to coerce value a (10000) for field MemQueueSize - why\n";
         check(&Stop::File { program: "nsqd", cause }, 1, text);
+        let check_failed = Stop::Check { text: "--topic required".to_owned() };
+        check(&check_failed, 1, "2026/11/20 20:56:30 --topic required\n");
         let cause = Refused::new("--node-id must be [0,1024)");
         let text = "[nsqd] 2026/11/20 20:56:30.000042 FATAL: failed to instantiate nsqd - --node-id must be [0,1024)\n";
         check(&Stop::Refused { program: "nsqd", cause }, 1, text);

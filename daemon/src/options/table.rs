@@ -15,6 +15,8 @@ pub enum Kind {
     Int,
     /// A duration with its unit; an integer of the file counts milliseconds.
     Duration,
+    /// A number.
+    Float,
     /// A text.
     Text,
     /// Texts; the flag may be given several times.
@@ -25,9 +27,12 @@ pub enum Kind {
     Choice(&'static Choice),
 }
 
+/// Says what is wrong with a text.
+pub type Check = fn(&str) -> Result<(), String>;
+
 /// One option: a flag of the command line and, unless said otherwise, a key of the file.
 ///
-/// Made by [`boolean`], [`int`], [`duration`], [`text`], [`texts`], [`floats`] and [`choice`].
+/// Made by [`boolean`], [`int`], [`float`], [`duration`], [`text`], [`texts`], [`floats`] and [`choice`].
 #[derive(Debug, Clone)]
 pub struct Flag {
     name: &'static str,
@@ -38,6 +43,7 @@ pub struct Flag {
     argument: &'static str,
     help: &'static str,
     no_effect: Option<&'static str>,
+    check: Option<Check>,
 }
 
 /// A boolean option.
@@ -48,6 +54,11 @@ pub fn boolean(name: &'static str, default: bool, help: &'static str) -> Flag {
 /// An integer option.
 pub fn int(name: &'static str, default: i64, help: &'static str) -> Flag {
     Flag::new(name, Kind::Int, Value::Int(default), "int", help)
+}
+
+/// A number.
+pub fn float(name: &'static str, default: f64, help: &'static str) -> Flag {
+    Flag::new(name, Kind::Float, Value::Float(default), "number", help)
 }
 
 /// A duration option.
@@ -97,7 +108,7 @@ impl Flag {
         help: &'static str,
     ) -> Self {
         let key = Some(Cow::Owned(name.replace('-', "_")));
-        Self { name, key, kind, default, default_note: None, argument, help, no_effect: None }
+        Self { name, key, kind, default, default_note: None, argument, help, no_effect: None, check: None }
     }
 
     /// Gives the option another key in the file than its name with underscores.
@@ -135,7 +146,16 @@ impl Flag {
         self
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    /// Has each text of the command line checked while it is read, so that a wrong one is a usage error. The check's error
+    /// is what follows the flag's name.
+    #[must_use]
+    pub fn checked(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    /// The name, without dashes.
+    pub fn name(&self) -> &'static str {
         self.name
     }
 
@@ -143,7 +163,8 @@ impl Flag {
         self.key.as_deref()
     }
 
-    pub(super) fn kind(&self) -> Kind {
+    /// The type.
+    pub fn kind(&self) -> Kind {
         self.kind
     }
 
@@ -155,11 +176,13 @@ impl Flag {
         self.default_note
     }
 
-    pub(super) fn placeholder(&self) -> &'static str {
+    /// What the value is: `path`, `address`. Empty for a boolean.
+    pub fn placeholder(&self) -> &'static str {
         self.argument
     }
 
-    pub(super) fn help(&self) -> &'static str {
+    /// What it is for.
+    pub fn help(&self) -> &'static str {
         self.help
     }
 
@@ -167,12 +190,16 @@ impl Flag {
         self.no_effect
     }
 
+    pub(super) fn check(&self, text: &str) -> Result<(), String> {
+        self.check.map_or(Ok(()), |check| check(text))
+    }
+
     /// Whether the flag alone means `true` and never takes the next argument.
-    pub(super) fn is_boolean(&self) -> bool {
+    pub fn is_boolean(&self) -> bool {
         match self.kind {
             Kind::Bool => true,
             Kind::Choice(choice) => choice.is_boolean,
-            Kind::Int | Kind::Duration | Kind::Text | Kind::Texts | Kind::Floats => false,
+            Kind::Int | Kind::Float | Kind::Duration | Kind::Text | Kind::Texts | Kind::Floats => false,
         }
     }
 }
@@ -188,5 +215,15 @@ impl Group {
     /// A group of options under a title.
     pub fn new(title: &'static str, flags: Vec<Flag>) -> Self {
         Self { title, flags }
+    }
+
+    /// What the options of the group have in common.
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// The options, in the order of the usage text.
+    pub fn flags(&self) -> &[Flag] {
+        &self.flags
     }
 }

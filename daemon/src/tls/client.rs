@@ -19,6 +19,13 @@ pub struct ClientTlsOptions {
     pub min_version: MinVersion,
 }
 
+/// The system's roots, and nothing to show.
+impl Default for ClientTlsOptions {
+    fn default() -> Self {
+        Self { root_ca: None, identity: None, min_version: MinVersion::Tls12 }
+    }
+}
+
 impl ClientTlsOptions {
     /// Reads the files.
     ///

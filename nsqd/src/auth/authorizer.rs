@@ -11,6 +11,7 @@ use std::{
     time::Instant,
 };
 
+use daemon::ask::Asker;
 use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::{
@@ -20,7 +21,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{grant::Grant, query::Servers};
-use crate::{ask::Asker, options::Options};
+use crate::options::Options;
 
 /// Questions that are asked at a time: when many answers expire at once, the servers are not stormed.
 const QUESTIONS_AT_ONCE: usize = 32;

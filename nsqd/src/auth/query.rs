@@ -2,14 +2,12 @@
 
 use std::time::Instant;
 
+use daemon::ask::{AskError, Asker};
 use reqwest::Url;
 use url::form_urlencoded::byte_serialize;
 
 use super::{Question, grant::Grant};
-use crate::{
-    ask::{AskError, Asker},
-    options::{AuthMethod, Options},
-};
+use crate::options::{AuthMethod, Options};
 
 /// How authorization servers are asked.
 #[derive(Debug)]

@@ -28,6 +28,7 @@ pub(super) fn get(nsqd: &Nsqd, key: &str) -> Result<Response, Refusal> {
         (_, Value::Bool(value)) => respond::json(value),
         (_, Value::Int(value) | Value::Choice(value) | Value::Duration { ns: value }) => respond::json(value),
         (_, Value::Texts(texts)) => respond::json(texts),
+        (_, Value::Float(number)) => respond::json(number),
         (_, Value::Floats(numbers)) => {
             respond::json(&numbers.iter().map(|number| Number(*number)).collect::<Vec<_>>())
         }

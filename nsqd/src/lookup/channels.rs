@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use daemon::ask::Asker;
 use protocol::{ChannelName, LookupIdentified};
 use reqwest::Url;
 use serde::Deserialize;
@@ -9,7 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{error, warn};
 
 use super::{Known, Secure};
-use crate::{ask::Asker, nsqd::Nsqd, topic::Topic};
+use crate::{nsqd::Nsqd, topic::Topic};
 
 /// New topics that are asked about at a time.
 const AT_ONCE: usize = 64;

@@ -12,12 +12,13 @@ pub(crate) use secure::Secure;
 
 use std::{collections::HashMap, sync::Arc};
 
+use daemon::ask::Asker;
 use parking_lot::Mutex;
 use protocol::{LookupIdentified, LookupIdentify};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{info, warn};
 
-use crate::{ask::Asker, nsqd::Nsqd};
+use crate::nsqd::Nsqd;
 
 /// What is known of each nsqlookupd since it was first reached, by its address.
 type Known = Arc<Mutex<HashMap<String, Option<LookupIdentified>>>>;

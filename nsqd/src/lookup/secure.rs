@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daemon::tls::ClientTlsOptions;
+use daemon::{ask::Asker, tls::ClientTlsOptions};
 use parking_lot::RwLock;
 use rustls::ClientConfig;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::ask::{Asker, Timeouts};
+use crate::ask::Timeouts;
 
 /// How nsqlookupds are spoken to over TLS. Connections keep what they began with.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Current {
         let config = options
             .config()
             .map_err(|error| format!("failed to build TLS config for nsqlookupds - {error}"))?;
-        let asker = Asker::new(timeouts, Some(config.clone()))?;
+        let asker = timeouts.asker(options, true).map_err(|error| error.to_string())?;
         Ok(Self { config: Arc::new(config), asker })
     }
 }

@@ -1,0 +1,14 @@
+//! What the command-line utilities share.
+//!
+//! A utility is a binary of its own in `src/bin`; its table of flags with the checks behind it is here, in [`options`],
+//! so that shell completions and man pages are made from the same tables. [`run`] is the life of each: the log on stderr, the
+//! signals, the exit code.
+
+pub mod cluster;
+pub mod log;
+pub mod options;
+mod run;
+mod signals;
+
+pub use run::run;
+pub use signals::{StopSignal, Watched, stop_signal};
