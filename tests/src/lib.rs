@@ -27,22 +27,26 @@ mod client;
 mod deadline;
 mod http;
 mod http_server;
+mod log_capture;
 mod log_file;
 mod lookup_client;
 mod lookup_server;
 mod lookupd;
+mod mock_nsqd;
 mod nsqd;
 mod process;
 
+pub use self::client::{Client, Message, Received, compressed};
 pub use certificates::{Authority, Identity, Tls};
-pub use client::{Client, Message, Received, compressed};
 pub use deadline::{DEADLINE, SILENCE, within};
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};
+pub use log_capture::LogCapture;
 pub use log_file::await_line;
 pub use lookup_client::LookupClient;
 pub use lookup_server::{LookupServer, Mood};
 pub use lookupd::Lookupd;
+pub use mock_nsqd::{MockConnection, MockNsqd};
 pub use nsqd::{Nsqd, Stats, tool};
 
 /// Whether the binary under test is NSQ's own.
