@@ -132,6 +132,20 @@ async fn a_lost_connection_says_what_is_not_known() {
 }
 
 #[tokio::test]
+async fn an_nsqd_that_does_not_read_is_given_up() {
+    // Protects publishers from an nsqd that is stuck: they learn of it after `write_timeout`.
+    let mock = MockNsqd::start().await;
+    let config = Config { write_timeout: Duration::from_millis(100), ..Config::default() };
+    let producer = Producer::new(mock.address(), config).unwrap();
+    // More than the buffers of both sockets take.
+    let body = Bytes::from(vec![b'x'; 32 << 20]);
+    let publishing = producer.publish("t", body);
+    let (result, _connection) = tokio::join!(within("an error", publishing), mock.accept_identified());
+    let (address, cause) = (mock.address(), "write: i/o timeout".to_owned());
+    assert_eq!(result, Err(PublishError::Lost { address, cause }));
+}
+
+#[tokio::test]
 async fn answers_to_nothing_end_the_connection() {
     // Protects against an nsqd that acknowledges what it never got.
     let mock = MockNsqd::start().await;
