@@ -24,27 +24,33 @@
 
 mod certificates;
 mod client;
+mod consumers;
 mod deadline;
 mod foreign_consumer;
 mod http;
 mod http_server;
+mod log_capture;
 mod log_file;
 mod lookup_client;
 mod lookup_server;
 mod lookupd;
+mod mock_nsqd;
 mod nsqd;
 mod process;
 
+pub use self::client::{Client, Message, Received, compressed};
 pub use certificates::{Authority, Identity, Tls};
-pub use client::{Client, Message, Received, compressed};
+pub use consumers::{consume, next_message, try_consume};
 pub use deadline::{DEADLINE, PATIENCE, SILENCE, within, within_time};
 pub use foreign_consumer::{ForeignConsumer, Kind};
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};
+pub use log_capture::LogCapture;
 pub use log_file::await_line;
 pub use lookup_client::LookupClient;
 pub use lookup_server::{LookupServer, Mood};
 pub use lookupd::Lookupd;
+pub use mock_nsqd::{MockConnection, MockNsqd};
 pub use nsqd::{Nsqd, Stats, tool};
 
 /// Whether the binary under test is NSQ's own.
