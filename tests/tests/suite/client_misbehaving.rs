@@ -211,7 +211,7 @@ async fn what_identify_answers_is_checked() {
     let mock = MockNsqd::start().await;
     let check = async |answer: &[u8], config: Config, expected: &str| {
         let source = Source::Nsqds(vec![mock.address()]);
-        let connecting = try_consume(source, config);
+        let connecting = Box::pin(try_consume(source, config));
         let answering = async {
             let mut connection = mock.accept().await;
             connection.send(answer).await;
