@@ -6,8 +6,8 @@ mod client_options;
 mod sources;
 mod timeouts;
 
-pub use client_options::{
-    consumer_config, consumer_options, producer_config, producer_options, user_agent,
-};
+pub mod nsq_stat;
+
+pub use client_options::{consumer_config, consumer_options, producer_config, producer_options, user_agent};
 pub use sources::{Sources, source_flags};
 pub use timeouts::{Timeouts, timeout_flags};
