@@ -4,6 +4,7 @@
 //! so that shell completions and man pages are made from the same tables. [`run`] is the life of each: the log on stderr, the
 //! signals, the exit code.
 
+pub mod balance;
 pub mod cluster;
 pub mod log;
 pub mod options;

@@ -7,6 +7,7 @@ mod sources;
 mod timeouts;
 
 pub mod nsq_stat;
+pub mod to_nsq;
 
 pub use client_options::{consumer_config, consumer_options, producer_config, producer_options, user_agent};
 pub use sources::{Sources, source_flags};
