@@ -10,6 +10,7 @@ pub mod log;
 pub mod options;
 mod run;
 mod signals;
+pub mod timings;
 
 pub use run::run;
 pub use signals::{StopSignal, Watched, stop_signal};

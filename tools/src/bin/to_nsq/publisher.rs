@@ -37,7 +37,15 @@ struct Target {
 #[derive(Debug)]
 struct Batch {
     messages: u64,
-    answers: Vec<JoinHandle<Result<(), PublishError>>>,
+    answers: Vec<JoinHandle<Result<(), Failed>>>,
+}
+
+/// Not all of a batch is at an nsqd.
+#[derive(Debug)]
+struct Failed {
+    /// Messages of it that were acknowledged before the first that was not.
+    acknowledged: u64,
+    cause: PublishError,
 }
 
 impl Publisher {
@@ -106,7 +114,13 @@ impl Publisher {
     async fn oldest(&mut self) -> anyhow::Result<()> {
         let Some(batch) = self.under_way.front_mut() else { return Ok(()) };
         while let Some(answer) = batch.answers.last_mut() {
-            answer.await.context("a publish was given up")??;
+            if let Err(failed) = answer.await.context("a publish was given up")? {
+                // With several nsqds, the others may have less of it.
+                let acknowledged = if self.targets.len() == 1 { failed.acknowledged } else { 0 };
+                batch.messages -= acknowledged;
+                self.acknowledged += acknowledged;
+                return Err(failed.cause.into());
+            }
             batch.answers.pop();
         }
         self.acknowledged += batch.messages;
@@ -116,21 +130,22 @@ impl Publisher {
 }
 
 impl Target {
-    async fn publish(&self, topic: &str, batch: &[Bytes]) -> Result<(), PublishError> {
-        if let [message] = batch {
-            return self.producer.publish(topic, message.clone()).await;
-        }
-        if !self.one_by_one.load(Ordering::Relaxed) {
+    async fn publish(&self, topic: &str, batch: &[Bytes]) -> Result<(), Failed> {
+        if 1 < batch.len() && !self.one_by_one.load(Ordering::Relaxed) {
             match self.producer.publish_multi(topic, batch).await {
+                Ok(()) => return Ok(()),
                 // None of it was published. One by one they show which message is the cause, or that none is.
                 Err(PublishError::Refused { .. }) => {}
-                answer => return answer,
+                Err(cause) => return Err(Failed { acknowledged: 0, cause }),
             }
         }
-        for message in batch {
-            self.producer.publish(topic, message.clone()).await?;
+        for (acknowledged, message) in (0..).zip(batch) {
+            let answer = self.producer.publish(topic, message.clone()).await;
+            answer.map_err(|cause| Failed { acknowledged, cause })?;
         }
-        self.one_by_one.store(true, Ordering::Relaxed);
+        if 1 < batch.len() {
+            self.one_by_one.store(true, Ordering::Relaxed);
+        }
         Ok(())
     }
 }
