@@ -76,10 +76,10 @@ mod tests {
         let mut timings = Timings::new("aggregate", 5);
         let lines: Vec<(u64, String)> = (1..=16)
             .filter_map(|request| {
-                timings.record(Duration::from_micros(request * 1000 + 5)).map(|line| (request, line))
+                timings.record(Duration::from_micros(request * 1000 + 7)).map(|line| (request, line))
             })
             .collect();
-        let expected = "[aggregate]: finished 5 - 99th: 6.01ms - 95th: 6.01ms - avg: 4.00ms";
+        let expected = "[aggregate]: finished 5 - 99th: 6.01ms - 95th: 6.01ms - avg: 4.01ms";
         assert_eq!(lines[0], (6, expected.to_owned()));
         assert_eq!(lines.iter().map(|(request, _)| *request).collect::<Vec<_>>(), [6, 11, 16]);
     }

@@ -43,4 +43,5 @@ mod statsd;
 mod tls;
 mod tool_flags;
 mod tool_stat;
+mod tool_to_nsq;
 mod topology;
