@@ -65,6 +65,7 @@ pub enum CompressionArg {
 
 impl Common {
     /// The topic asked for, or a name that no earlier run used.
+    #[expect(clippy::missing_panics_doc, reason = "cannot panic: the name is made of what a name may have")]
     pub fn topic_name(&self) -> TopicName {
         self.topic.clone().unwrap_or_else(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -103,6 +103,9 @@ pub struct Which {
 
 impl Which {
     /// The topics that are meant.
+    ///
+    /// # Errors
+    /// The data path cannot be read, or has no such topic.
     pub fn topics(&self, data: &DataPath) -> anyhow::Result<Vec<TopicName>> {
         match &self.topic {
             None => Ok(data.topics()?),
@@ -112,6 +115,9 @@ impl Which {
 }
 
 /// A topic that is there.
+///
+/// # Errors
+/// The data path cannot be read, or has no such topic.
 pub fn topic_name(data: &DataPath, name: &str) -> anyhow::Result<TopicName> {
     let topics = data.topics()?;
     let found = topics.into_iter().find(|topic| topic.as_str() == name);
