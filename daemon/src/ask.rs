@@ -1,14 +1,11 @@
 //! Requests to other servers over HTTP: authorization servers, nsqlookupds, nsqds.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Method, Response, StatusCode, Url, header};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
-use crate::tls::{ClientTlsOptions, MinVersion, TlsError};
+use crate::tls::{ClientTlsOptions, TlsError};
 
 const ACCEPT: &str = "application/vnd.nsq; version=1.0";
 
@@ -64,13 +61,9 @@ impl Asker {
     /// # Errors
     /// [`AskerError`]
     pub fn new(settings: &AskSettings<'_>) -> Result<Self, AskerError> {
-        let is_needed = settings.tls.root_ca.is_some() || settings.is_https;
         // A server may also send to HTTPS, so it is tried without need; a system without roots is no reason not to start.
-        let tls = match settings.tls.config() {
-            Err(error) if is_needed => return Err(error.into()),
-            Err(_) => without_roots(settings.tls.min_version)?,
-            Ok(config) => config,
-        };
+        let tls = settings.tls;
+        let tls = if settings.is_https { tls.config() } else { tls.config_if_any() }?;
         let client = Client::builder()
             .no_proxy()
             .connect_timeout(settings.connect_timeout)
@@ -118,13 +111,6 @@ impl Asker {
         }
         Ok(body)
     }
-}
-
-/// TLS that trusts nobody, where the system has no roots: the HTTP client cannot be built without any.
-fn without_roots(min_version: MinVersion) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_protocol_versions(min_version.versions())?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 /// Where a refusal sends to: the same host and path, another port.

@@ -37,6 +37,7 @@ mod lookupd;
 mod mock_nsqd;
 mod nsqd;
 mod process;
+mod tool;
 
 pub use self::client::{Client, Message, Received, compressed};
 pub use certificates::{Authority, Identity, Tls};
@@ -52,6 +53,8 @@ pub use lookup_server::{LookupServer, Mood};
 pub use lookupd::Lookupd;
 pub use mock_nsqd::{MockConnection, MockNsqd};
 pub use nsqd::{Nsqd, Stats, tool};
+pub use rustix::process::Signal;
+pub use tool::{Ended, Tool};
 
 /// Whether the binary under test is NSQ's own.
 pub fn is_reference() -> bool {

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
+use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -32,7 +32,21 @@ impl ClientTlsOptions {
     /// # Errors
     /// [`TlsError`]
     pub fn config(&self) -> Result<ClientConfig, TlsError> {
-        let roots = files::roots(self.root_ca.as_deref())?;
+        self.with_roots(files::roots(self.root_ca.as_deref())?)
+    }
+
+    /// The same where TLS may never be spoken: a system without roots is no error then, and nobody is trusted.
+    ///
+    /// # Errors
+    /// As [`ClientTlsOptions::config`], save for that.
+    pub fn config_if_any(&self) -> Result<ClientConfig, TlsError> {
+        match files::roots(self.root_ca.as_deref()) {
+            Err(TlsError::NoSystemRoots) => self.with_roots(RootCertStore::empty()),
+            roots => self.with_roots(roots?),
+        }
+    }
+
+    fn with_roots(&self, roots: RootCertStore) -> Result<ClientConfig, TlsError> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(self.min_version.versions())?;
         let builder = builder.with_root_certificates(roots);

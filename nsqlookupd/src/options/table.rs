@@ -8,7 +8,7 @@ use daemon::{
 };
 
 /// nsqlookupd and its flags.
-pub(super) fn program() -> Program {
+pub fn program() -> Program {
     Program::new(
         "nsqlookupd",
         "[nsqlookupd] ",
