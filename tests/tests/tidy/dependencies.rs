@@ -8,13 +8,14 @@ use serde_json::Value;
 use crate::{expect_none, root};
 
 /// Which of our crates may depend on which. The tests may use the lower ones.
-const EDGES: [(&str, &[&str]); 6] = [
+const EDGES: [(&str, &[&str]); 7] = [
     ("protocol", &[]),
+    ("client", &["protocol"]),
     ("daemon", &[]),
     ("nsqd", &["daemon", "protocol"]),
     ("nsqlookupd", &["daemon", "protocol"]),
     ("tools", &["client", "daemon", "nsqd", "nsqlookupd", "protocol"]),
-    ("tests", &["protocol"]),
+    ("tests", &["client", "protocol"]),
 ];
 
 /// Licences that ask for nothing but to be named.
