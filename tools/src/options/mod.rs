@@ -5,6 +5,7 @@
 mod client_options;
 mod sources;
 mod timeouts;
+pub mod to_file;
 
 pub use client_options::{consumer_options, name_and_value, producer_options};
 pub use sources::{Sources, source_flags};
