@@ -30,4 +30,4 @@ pub use program::{Loaded, Positional, Program};
 pub use reader::{Reader, Refused};
 pub use settings::{Settings, Source, Value};
 pub use stop::Stop;
-pub use table::{Flag, Group, Kind, boolean, choice, duration, float, floats, int, text, texts};
+pub use table::{Check, Flag, Group, Kind, boolean, choice, duration, float, floats, int, text, texts};

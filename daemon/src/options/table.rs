@@ -27,6 +27,9 @@ pub enum Kind {
     Choice(&'static Choice),
 }
 
+/// Says what is wrong with a text.
+pub type Check = fn(&str) -> Result<(), String>;
+
 /// One option: a flag of the command line and, unless said otherwise, a key of the file.
 ///
 /// Made by [`boolean`], [`int`], [`float`], [`duration`], [`text`], [`texts`], [`floats`] and [`choice`].
@@ -40,7 +43,7 @@ pub struct Flag {
     argument: &'static str,
     help: &'static str,
     no_effect: Option<&'static str>,
-    check: Option<fn(&str) -> Result<(), String>>,
+    check: Option<Check>,
 }
 
 /// A boolean option.
@@ -146,7 +149,7 @@ impl Flag {
     /// Has each text of the command line checked while it is read, so that a wrong one is a usage error. The check's error
     /// is what follows the flag's name.
     #[must_use]
-    pub fn checked(mut self, check: fn(&str) -> Result<(), String>) -> Self {
+    pub fn checked(mut self, check: Check) -> Self {
         self.check = Some(check);
         self
     }
