@@ -7,8 +7,6 @@ mod sources;
 mod timeouts;
 pub mod to_file;
 
-pub use client_options::{
-    consumer_config, consumer_options, producer_config, producer_options, user_agent,
-};
+pub use client_options::{consumer_config, consumer_options, producer_config, producer_options, user_agent};
 pub use sources::{Sources, source_flags};
 pub use timeouts::{Timeouts, timeout_flags};

@@ -14,7 +14,7 @@ use daemon::re2;
 use regex::Regex;
 
 use super::timeouts::positive;
-use super::{Sources, Timeouts, consumer_options, name_and_value, source_flags, timeout_flags};
+use super::{Sources, Timeouts, consumer_config, consumer_options, source_flags, timeout_flags};
 use crate::log::LIBRARIES;
 
 const NAME: &str = "nsq_to_file";
@@ -286,13 +286,7 @@ fn topics(reader: &mut Reader<'_>, sources: &Sources, timeouts: Timeouts) -> Res
 }
 
 fn consumer(reader: &mut Reader<'_>) -> Result<Config, Refused> {
-    let mut config = Config::default();
-    for option in reader.texts("consumer-opt") {
-        let (name, value) = name_and_value(option);
-        config.set(name, value).map_err(|cause| Refused::value("consumer-opt", option, cause))?;
-    }
-    let library = Config::default().user_agent;
-    config.user_agent = format!("{NAME}/{} {library}", daemon::version::COMPATIBLE);
+    let mut config = consumer_config(reader, NAME);
     config.max_in_flight = reader.int("max-in-flight", 1..=MAX_IN_FLIGHT_MAX)?;
     // Here nothing is wrong with a message that came often: the tool or an nsqd was killed as often. Given up, it would be lost.
     config.deliver_given_up = true;

@@ -1,6 +1,7 @@
 //! Writes the messages of topics to files, and acknowledges only what is on the disk.
 
 mod datetime;
+mod discovery;
 mod encoding;
 mod failure;
 mod folder;
@@ -8,7 +9,28 @@ mod moving;
 mod names;
 mod opening;
 mod rotation;
+mod run;
 mod sync_batch;
+mod topic;
 mod topic_files;
 
-fn main() {}
+use std::process::ExitCode;
+
+use tools::Watched;
+use tools::options::to_file::ToFile;
+
+fn main() -> ExitCode {
+    match ToFile::load(std::env::args_os().skip(1)) {
+        Ok((options, warnings)) => {
+            let log = options.log.clone();
+            // Of a failure that was logged as FATAL.
+            let mut failed = None;
+            let ended = tools::run(log, &warnings, Watched::InterruptAndTerminate, |stop| async {
+                failed = run::run(options, stop).await?;
+                Ok(())
+            });
+            failed.unwrap_or(ended)
+        }
+        Err(stop) => stop.report(),
+    }
+}

@@ -1,5 +1,9 @@
 //! Messages that are written and not yet acknowledged.
 
+use std::sync::Arc;
+
+use tracing::debug;
+
 use crate::failure::Failure;
 use crate::topic_files::{Now, TopicFiles};
 
@@ -20,7 +24,7 @@ pub(crate) trait Line {
 /// Invariant: whatever is pending was pushed to the file that is open, and to no other.
 pub(crate) struct SyncBatch<M> {
     /// `topic/channel`, for the log.
-    label: std::sync::Arc<str>,
+    label: Arc<str>,
     files: TopicFiles,
     pending: Vec<M>,
     /// With so many pending, they are synced.
@@ -31,17 +35,12 @@ pub(crate) struct SyncBatch<M> {
 impl<M: Line> SyncBatch<M> {
     /// With nothing pending.
     pub(crate) fn new(
-        label: std::sync::Arc<str>,
+        label: Arc<str>,
         files: TopicFiles,
         pending_max: usize,
         skips_empty_files: bool,
     ) -> Self {
         Self { label, files, pending: Vec::new(), pending_max, skips_empty_files }
-    }
-
-    /// Whether something waits for a sync.
-    pub(crate) fn is_pending(&self) -> bool {
-        !self.pending.is_empty()
     }
 
     /// Writes messages, which are taken out. A rotation or a full batch finishes what came before.
@@ -93,7 +92,7 @@ impl<M: Line> SyncBatch<M> {
     /// If it cannot be written.
     pub(crate) fn sync(&mut self) -> Result<(), Failure> {
         if !self.pending.is_empty() {
-            tracing::debug!("[{}] syncing {} records to disk", self.label, self.pending.len());
+            debug!("[{}] syncing {} records to disk", self.label, self.pending.len());
             self.files.sync()?;
         }
         self.finish_pending();
@@ -122,5 +121,281 @@ impl<M: Line> SyncBatch<M> {
 
     fn finish_pending(&mut self) {
         self.pending.drain(..).for_each(M::finish);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::fs;
+    use std::io::Read;
+    use std::path::{Path, PathBuf};
+    use std::rc::Rc;
+    use std::time::{Duration, Instant};
+
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+    use tools::options::to_file::Encoding;
+
+    use super::*;
+    use crate::names::{NameSettings, Names};
+    use crate::opening::Place;
+    use crate::rotation::Limits;
+
+    /// What became of the messages, and where they must be when they are finished.
+    struct Witness {
+        root: PathBuf,
+        encoding: Encoding,
+        finished: RefCell<Vec<String>>,
+        touched: Cell<usize>,
+    }
+
+    impl Witness {
+        /// All complete lines of all files. What is behind the last complete piece is not there for a reader.
+        fn lines(&self) -> Vec<String> {
+            let mut paths: Vec<_> =
+                ["work", "out"].iter().flat_map(|name| list(&self.root.join(name))).collect();
+            paths.sort_by_key(|path| path.file_name().map(ToOwned::to_owned));
+            let mut lines = Vec::new();
+            for path in paths {
+                let bytes = fs::read(path).unwrap();
+                let mut plain = Vec::new();
+                // An error is that of a piece that has begun.
+                let _ = match self.encoding {
+                    Encoding::Plain => (&bytes[..]).read_to_end(&mut plain),
+                    Encoding::Gzip { .. } => {
+                        flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain)
+                    }
+                    Encoding::Zstd { .. } => {
+                        zstd::stream::read::Decoder::new(&bytes[..]).unwrap().read_to_end(&mut plain)
+                    }
+                };
+                lines.extend(String::from_utf8(plain).unwrap().lines().map(str::to_owned));
+            }
+            lines
+        }
+    }
+
+    fn list(folder: &Path) -> Vec<PathBuf> {
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+    }
+
+    struct Token {
+        body: String,
+        witness: Rc<Witness>,
+    }
+
+    impl Line for Token {
+        fn body(&self) -> &[u8] {
+            self.body.as_bytes()
+        }
+
+        fn finish(self) {
+            assert!(self.witness.lines().contains(&self.body), "{} is finished and not in a file", self.body);
+            self.witness.finished.borrow_mut().push(self.body);
+        }
+
+        fn touch(&self) {
+            self.witness.touched.set(self.witness.touched.get() + 1);
+        }
+    }
+
+    /// How files are written.
+    #[derive(Debug, Clone, Copy)]
+    struct Manner {
+        encoding: Encoding,
+        bytes_max: Option<u64>,
+        is_moved: bool,
+        pending_max: usize,
+        skips_empty_files: bool,
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Write(usize),
+        Tick,
+        Sync,
+        Close,
+        Pass(u32),
+    }
+
+    struct Story {
+        _temp: tempfile::TempDir,
+        witness: Rc<Witness>,
+        batch: SyncBatch<Token>,
+        now: Now,
+        written: Vec<String>,
+    }
+
+    impl Story {
+        fn new(manner: Manner) -> Self {
+            let temp = tempfile::tempdir().unwrap();
+            let root = temp.path().to_owned();
+            let settings = NameSettings {
+                filename_format: "t.<DATETIME><REV>".to_owned(),
+                datetime_format: "%H%M".to_owned(),
+                host_identifier: String::new(),
+                hostname: String::new(),
+                process_id: 0,
+                has_revisions: manner.encoding.is_compressed()
+                    || manner.is_moved
+                    || manner.bytes_max.is_some(),
+                suffix: manner.encoding.suffix(),
+                zone: TimeZone::UTC,
+            };
+            let place = Place {
+                work_dir: root.join(if manner.is_moved { "work" } else { "out" }),
+                output_dir: manner.is_moved.then(|| root.join("out")),
+                is_exclusive: manner.encoding.is_compressed(),
+                limits: Limits { bytes: manner.bytes_max, age: None },
+            };
+            let names = Names::new("t", &settings).unwrap();
+            let files = TopicFiles::new("t/c".into(), names, place, manner.encoding);
+            let witness = Witness {
+                root,
+                encoding: manner.encoding,
+                finished: RefCell::default(),
+                touched: Cell::default(),
+            };
+            Self {
+                _temp: temp,
+                witness: Rc::new(witness),
+                batch: SyncBatch::new("t/c".into(), files, manner.pending_max, manner.skips_empty_files),
+                now: Now { wall: "2026-11-20T20:00:00Z".parse().unwrap(), steady: Instant::now() },
+                written: Vec::new(),
+            }
+        }
+
+        fn step(&mut self, step: &Step) {
+            match step {
+                Step::Write(count) => {
+                    let first = self.written.len();
+                    let bodies: Vec<_> =
+                        (first..first + count).map(|number| format!("m{number:06}")).collect();
+                    self.written.extend_from_slice(&bodies);
+                    let token = |body| Token { body, witness: self.witness.clone() };
+                    self.batch.write(&mut bodies.into_iter().map(token).collect(), self.now).unwrap();
+                }
+                Step::Tick => self.batch.tick(self.now).unwrap(),
+                Step::Sync => self.batch.sync().unwrap(),
+                Step::Close => self.batch.close().unwrap(),
+                Step::Pass(seconds) => {
+                    self.now.wall += jiff::SignedDuration::from_secs(i64::from(*seconds));
+                    self.now.steady += Duration::from_secs(u64::from(*seconds));
+                }
+            }
+        }
+
+        fn finished(&self) -> usize {
+            self.witness.finished.borrow().len()
+        }
+    }
+
+    fn manners() -> impl Strategy<Value = Manner> {
+        let encodings = prop_oneof![
+            Just(Encoding::Plain),
+            Just(Encoding::Gzip { level: 6 }),
+            Just(Encoding::Zstd { level: 3 })
+        ];
+        let bytes_max = prop_oneof![Just(None), (1..60_u64).prop_map(Some)];
+        (encodings, bytes_max, any::<bool>(), 1..9_usize, any::<bool>()).prop_map(
+            |(encoding, bytes_max, is_moved, pending_max, skips_empty_files)| Manner {
+                encoding,
+                bytes_max,
+                is_moved,
+                pending_max,
+                skips_empty_files,
+            },
+        )
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0..12_usize).prop_map(Step::Write),
+            1 => Just(Step::Tick),
+            1 => Just(Step::Sync),
+            1 => Just(Step::Close),
+            1 => (0..90_u32).prop_map(Step::Pass),
+        ];
+        prop::collection::vec(step, 0..12)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+        /// Whatever happens, a message is finished when it can be read, and once; and in the end all are there, once, in order.
+        #[test]
+        fn finished_is_readable(manner in manners(), steps in steps()) {
+            let mut story = Story::new(manner);
+            for step in &steps {
+                story.step(step);
+                prop_assert!(story.batch.pending.len() < manner.pending_max);
+                prop_assert_eq!(story.finished() + story.batch.pending.len(), story.written.len());
+            }
+            story.step(&Step::Close);
+            prop_assert_eq!(&*story.witness.finished.borrow(), &story.written);
+            prop_assert_eq!(story.witness.lines(), story.written);
+        }
+    }
+
+    const PLAIN: Manner = Manner {
+        encoding: Encoding::Plain,
+        bytes_max: None,
+        is_moved: false,
+        pending_max: 3,
+        skips_empty_files: false,
+    };
+
+    #[test]
+    fn a_full_batch_is_synced() {
+        let mut story = Story::new(PLAIN);
+        story.step(&Step::Write(2));
+        assert_eq!(story.finished(), 0);
+        assert_eq!(story.witness.lines().len(), 2, "they are written at once");
+        story.batch.touch();
+        assert_eq!(story.witness.touched.get(), 2);
+        story.step(&Step::Write(2));
+        assert_eq!(story.finished(), 3);
+        story.step(&Step::Tick);
+        assert_eq!(story.finished(), 4);
+    }
+
+    #[test]
+    fn a_rotation_finishes_what_came_before() {
+        let mut story = Story::new(Manner { pending_max: 100, ..PLAIN });
+        story.step(&Step::Write(2));
+        story.step(&Step::Pass(60));
+        story.step(&Step::Write(1));
+        assert_eq!(story.finished(), 2);
+    }
+
+    #[test]
+    fn time_alone_makes_files_unless_they_would_be_empty() {
+        for (skips_empty_files, expected) in [(false, ["t.2000", "t.2001"].as_slice()), (true, &[])] {
+            let mut story = Story::new(Manner { skips_empty_files, ..PLAIN });
+            story.step(&Step::Tick);
+            story.step(&Step::Pass(60));
+            story.step(&Step::Tick);
+            let mut names: Vec<_> = list(&story.witness.root.join("out"));
+            names.sort();
+            let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
+            assert_eq!(names, expected);
+        }
+    }
+
+    /// NSQ's tool ends here: the file that it has moved still counts as open.
+    #[test]
+    fn a_due_rotation_closes_and_the_next_message_opens() {
+        let mut story = Story::new(Manner { is_moved: true, skips_empty_files: true, ..PLAIN });
+        story.step(&Step::Write(1));
+        story.step(&Step::Pass(60));
+        story.step(&Step::Tick);
+        assert_eq!(list(&story.witness.root.join("work")), [PathBuf::new(); 0]);
+        story.step(&Step::Pass(60));
+        story.step(&Step::Tick);
+        story.step(&Step::Write(1));
+        story.step(&Step::Close);
+        assert_eq!(story.witness.lines(), ["m000000", "m000001"]);
+        assert_eq!(list(&story.witness.root.join("out")).len(), 2);
     }
 }
