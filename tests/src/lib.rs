@@ -33,6 +33,7 @@ mod lookup_server;
 mod lookupd;
 mod nsqd;
 mod process;
+mod tool;
 
 pub use certificates::{Authority, Identity, Tls};
 pub use client::{Client, Message, Received, compressed};
@@ -44,6 +45,8 @@ pub use lookup_client::LookupClient;
 pub use lookup_server::{LookupServer, Mood};
 pub use lookupd::Lookupd;
 pub use nsqd::{Nsqd, Stats, tool};
+pub use rustix::process::Signal;
+pub use tool::{Ended, Tool};
 
 /// Whether the binary under test is NSQ's own.
 pub fn is_reference() -> bool {

@@ -9,8 +9,8 @@ use std::net::Ipv6Addr;
 use daemon::ask::{AskError, AskSettings, Asker, AskerError};
 use daemon::tls::MinVersion;
 use reqwest::{StatusCode, Url};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use tokio::task::JoinSet;
 
 use crate::options::Timeouts;
@@ -34,8 +34,23 @@ pub struct Cluster {
 pub struct Partial<T> {
     /// All that they said.
     pub found: T,
-    /// Those that did not: a line each.
-    pub failures: Vec<String>,
+    /// Those that did not.
+    pub failures: Vec<Failure>,
+}
+
+/// A server that is of no help.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failure {
+    /// `nsqd 127.0.0.1:4151`.
+    pub server: String,
+    /// Why.
+    pub cause: String,
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.server, self.cause)
+    }
 }
 
 /// Nobody answered.
@@ -44,14 +59,15 @@ pub struct Partial<T> {
 pub struct NoAnswer {
     /// `nsqlookupd`, `nsqd`.
     kind: &'static str,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
 }
 
-struct Lines<'a>(&'a [String]);
+struct Lines<'a>(&'a [Failure]);
 
 impl Display for Lines<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
+        let lines: Vec<String> = self.0.iter().map(Failure::to_string).collect();
+        f.write_str(&lines.join("; "))
     }
 }
 
@@ -68,13 +84,13 @@ enum QueryError {
 
 #[derive(Default, Deserialize)]
 struct Topics {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     topics: Vec<String>,
 }
 
 #[derive(Default, Deserialize)]
 struct Lookup {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     producers: Vec<Producer>,
 }
 
@@ -88,7 +104,7 @@ struct Producer {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct NsqdStats {
     /// Those that were asked for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub topics: Vec<TopicStats>,
 }
 
@@ -98,7 +114,7 @@ pub struct TopicStats {
     /// The topic.
     pub topic_name: String,
     /// Its channels, those that were asked for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub channels: Vec<ChannelStats>,
 }
 
@@ -126,6 +142,13 @@ pub struct ChannelStats {
     pub client_count: i64,
     /// Whether deliveries are paused.
     pub paused: bool,
+}
+
+/// NSQ writes a list without entries as `null`, at times.
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    Option::<Vec<T>>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl Cluster {
@@ -172,7 +195,7 @@ impl Cluster {
         }))
     }
 
-    /// The statistics of a topic, or of one of its channels, by the nsqd's address. Clients are left out.
+    /// The statistics of a topic, or, unless it is empty, of one channel of it, by the nsqd's address. Clients are left out.
     ///
     /// # Errors
     /// If no nsqd answered.
@@ -182,13 +205,15 @@ impl Cluster {
         topic: &str,
         channel: &str,
     ) -> Result<Partial<BTreeMap<String, NsqdStats>>, NoAnswer> {
-        let query = [
+        let mut query = vec![
             ("format", "json"),
             ("topic", topic),
-            ("channel", channel),
             ("include_clients", "false"),
             ("include_mem", "false"),
         ];
+        if !channel.is_empty() {
+            query.push(("channel", channel));
+        }
         self.ask_all("nsqd", nsqds, "/stats", &query).await
     }
 
@@ -214,7 +239,10 @@ impl Cluster {
             for (address, answer) in questions.join_all().await {
                 match answer {
                     Ok(answer) => _ = found.insert(address, answer),
-                    Err(error) => failures.push(format!("{kind} {address}: {error}")),
+                    Err(error) => {
+                        let server = format!("{kind} {address}");
+                        failures.push(Failure { server, cause: error.to_string() });
+                    }
                 }
             }
         }
@@ -281,6 +309,16 @@ mod tests {
         check("a b", None);
         check("h:99999", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_list_may_be_null() {
+        let stats: NsqdStats = serde_json::from_str(r#"{"version":"1.3.0","topics":null}"#).unwrap();
+        assert_eq!(stats, NsqdStats::default());
+        let stats: NsqdStats =
+            serde_json::from_str(r#"{"topics":[{"topic_name":"t","channels":null}]}"#).unwrap();
+        assert_eq!(stats.topics[0].channels, []);
+        assert!(serde_json::from_str::<NsqdStats>(r#"{"topics":3}"#).is_err());
     }
 
     #[test]

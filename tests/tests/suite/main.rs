@@ -41,4 +41,6 @@ mod several_consumers;
 mod stats;
 mod statsd;
 mod tls;
+mod tool_flags;
+mod tool_stat;
 mod topology;

@@ -5,7 +5,9 @@
 mod client_options;
 mod sources;
 mod timeouts;
-pub mod to_file;
+
+pub mod nsq_stat;
+pub mod nsq_to_file;
 
 pub use client_options::{consumer_config, consumer_options, producer_config, producer_options, user_agent};
 pub use sources::{Sources, source_flags};

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use flate2::write::GzEncoder;
-use tools::options::to_file::Encoding;
+use tools::options::nsq_to_file::Encoding;
 use zstd::stream::write::Encoder as ZstdEncoder;
 
 /// Lines go to a compressor in portions of this size: a call for each would cost more than its work.

@@ -17,7 +17,7 @@ mod topic_files;
 use std::process::ExitCode;
 
 use tools::Watched;
-use tools::options::to_file::ToFile;
+use tools::options::nsq_to_file::ToFile;
 
 fn main() -> ExitCode {
     match ToFile::load(std::env::args_os().skip(1)) {

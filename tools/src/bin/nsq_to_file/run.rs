@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tools::StopSignal;
 use tools::cluster::Cluster;
-use tools::options::to_file::{Files, ToFile, Topics};
+use tools::options::nsq_to_file::{Files, ToFile, Topics};
 use tracing::{error, info, warn};
 
 use crate::discovery::Discovery;

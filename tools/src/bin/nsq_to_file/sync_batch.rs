@@ -135,7 +135,7 @@ mod tests {
 
     use jiff::tz::TimeZone;
     use proptest::prelude::*;
-    use tools::options::to_file::Encoding;
+    use tools::options::nsq_to_file::Encoding;
 
     use super::*;
     use crate::names::{NameSettings, Names};

@@ -7,7 +7,7 @@ use client::{ChannelName, Config, Consumer, ConsumerError, Handle, Message, Sour
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tools::StopSignal;
-use tools::options::to_file::Encoding;
+use tools::options::nsq_to_file::Encoding;
 
 use crate::failure::Failure;
 use crate::names::Names;

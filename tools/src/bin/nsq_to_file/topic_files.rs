@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use tools::options::to_file::Encoding;
+use tools::options::nsq_to_file::Encoding;
 use tracing::{info, warn};
 
 use crate::encoding::Encoder;
