@@ -104,7 +104,7 @@ pub struct Files {
 
 /// What the command line asks for.
 #[derive(Debug, Clone)]
-pub struct ToFile {
+pub struct Options {
     /// Lines of the tool as the daemons write them, those of the client as its own.
     pub log: log::Config,
     /// Where messages come from.
@@ -187,7 +187,7 @@ fn files() -> Vec<Flag> {
     ]
 }
 
-impl ToFile {
+impl Options {
     /// Reads the command line, `args` being what follows the program's name. The texts are what the log is to warn of.
     ///
     /// # Errors
@@ -299,8 +299,8 @@ mod tests {
 
     const SOURCE: &str = "-nsqd-tcp-address=a:1";
 
-    fn load(args: &[&str]) -> Result<ToFile, Stop> {
-        ToFile::load(args.iter().map(OsString::from)).map(|(options, warnings)| {
+    fn load(args: &[&str]) -> Result<Options, Stop> {
+        Options::load(args.iter().map(OsString::from)).map(|(options, warnings)| {
             assert_eq!(warnings, [""; 0]);
             options
         })

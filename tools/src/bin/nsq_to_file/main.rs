@@ -17,10 +17,10 @@ mod topic_files;
 use std::process::ExitCode;
 
 use tools::Watched;
-use tools::options::nsq_to_file::ToFile;
+use tools::options::nsq_to_file::Options;
 
 fn main() -> ExitCode {
-    match ToFile::load(std::env::args_os().skip(1)) {
+    match Options::load(std::env::args_os().skip(1)) {
         Ok((options, warnings)) => {
             let log = options.log.clone();
             // Of a failure that was logged as FATAL.

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tools::StopSignal;
 use tools::cluster::Cluster;
-use tools::options::nsq_to_file::{Files, ToFile, Topics};
+use tools::options::nsq_to_file::{Files, Options, Topics};
 use tracing::{error, info, warn};
 
 use crate::discovery::Discovery;
@@ -33,9 +33,12 @@ const SYNC_INTERVAL_MAX: Duration = Duration::from_mins(10);
 ///
 /// # Errors
 /// What keeps the tool from beginning.
-pub(crate) async fn run(options: ToFile, stop: StopSignal) -> anyhow::Result<Option<ExitCode>> {
+pub(crate) async fn run(options: Options, stop: StopSignal) -> anyhow::Result<Option<ExitCode>> {
     let mut hangups = Hangups::new()?;
-    let mut tool = Tool::new(&options, stop.clone())?;
+    let Ok(channel) = options.channel.parse() else {
+        return Ok(Some(fatal("invalid channel name")));
+    };
+    let mut tool = Tool::new(&options, channel, stop.clone())?;
     let mut discovered = match start(&mut tool, &options) {
         Ok(discovered) => discovered?,
         Err(cause) => return Ok(Some(fatal(cause))),
@@ -70,7 +73,7 @@ pub(crate) async fn run(options: ToFile, stop: StopSignal) -> anyhow::Result<Opt
 /// The topics that the command line names, or the search for others, which then come through the queue.
 fn start(
     tool: &mut Tool,
-    options: &ToFile,
+    options: &Options,
 ) -> Result<anyhow::Result<mpsc::Receiver<Vec<String>>>, BeginError> {
     // At the bound the search waits.
     let (tx, rx) = mpsc::channel(1);
@@ -121,14 +124,13 @@ struct Tool {
 }
 
 impl Tool {
-    fn new(options: &ToFile, stop: StopSignal) -> anyhow::Result<Self> {
+    fn new(options: &Options, channel: ChannelName, stop: StopSignal) -> anyhow::Result<Self> {
         let Files { encoding, rotate_bytes, rotate_interval, .. } = options.files;
         let files = &options.files;
         let is_moved = !folder::are_same(&files.work_dir, &files.output_dir);
         let is_rotated = rotate_bytes.is_some() || rotate_interval.is_some();
-        let channel = options.channel.parse::<ChannelName>();
         let common = Common {
-            channel: channel.map_err(|_| anyhow::Error::msg("invalid channel name"))?,
+            channel,
             source: if options.sources.lookupds.is_empty() {
                 Source::Nsqds(options.sources.nsqds.clone())
             } else {
@@ -187,7 +189,7 @@ fn sync_interval(asked: Duration) -> Duration {
 }
 
 /// Twice within the time that nsqd gives a message, if that is over before a sync must come.
-fn touch_interval(options: &ToFile) -> Option<Duration> {
+fn touch_interval(options: &Options) -> Option<Duration> {
     let timeout = Some(options.consumer.msg_timeout).filter(|timeout| !timeout.is_zero());
     let interval = timeout.unwrap_or(MSG_TIMEOUT) / 2;
     (interval < options.sync_interval).then_some(interval)
