@@ -38,6 +38,7 @@
 mod config;
 mod connection;
 mod consumer;
+mod label;
 mod producer;
 
 pub use config::{BackoffStrategy, Config, ConfigError, TlsMinVersion};

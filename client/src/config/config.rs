@@ -2,8 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::ConfigError;
-
 /// How long a consumer pauses after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BackoffStrategy {
@@ -108,8 +106,8 @@ pub struct Config {
     pub snappy: bool,
     /// Bytes that nsqd gathers before it writes; −1 for none.
     pub output_buffer_size: i64,
-    /// How long nsqd gathers; 0 for the server's own, below 0 for never.
-    pub output_buffer_timeout_ms: i64,
+    /// How long nsqd gathers at most; 0 for the server's own, `None` for without end.
+    pub output_buffer_timeout: Option<Duration>,
     /// Messages that the consumer may hold at a time, from all nsqds together. 0 pauses it.
     pub max_in_flight: u32,
     /// How long a message may be held; 0 for the server's own.
@@ -161,7 +159,7 @@ impl Default for Config {
             deflate_level: 6,
             snappy: false,
             output_buffer_size: 16384,
-            output_buffer_timeout_ms: 250,
+            output_buffer_timeout: Some(Duration::from_millis(250)),
             max_in_flight: 1,
             msg_timeout: Duration::ZERO,
             max_msg_size: 0,
@@ -169,24 +167,5 @@ impl Default for Config {
             lookupd_authorization: true,
             deliver_given_up: false,
         }
-    }
-}
-
-impl Config {
-    /// Sets the option of that name, dashes being underscores, to what `value` says. Flags take `true`.
-    ///
-    /// # Errors
-    /// [`ConfigError`] in go-nsq's words.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        let _ = value;
-        Err(ConfigError::Unknown { name: name.to_owned() })
-    }
-
-    /// Checks ranges, and what depends on each other. Files are read where a consumer or producer is made.
-    ///
-    /// # Errors
-    /// [`ConfigError`]
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        Ok(())
     }
 }

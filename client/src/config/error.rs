@@ -80,4 +80,7 @@ pub enum ConfigError {
     /// A pool was given no address.
     #[error("no nsqd is named; give at least one address")]
     NoAddress,
+    /// No HTTP client can be made for nsqlookupd.
+    #[error("HTTP cannot be set up: {0}")]
+    Http(String),
 }

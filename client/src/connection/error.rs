@@ -2,15 +2,15 @@
 
 use std::io;
 
+use crate::io_cause;
+
 /// Why there is no connection to an nsqd.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// No TCP connection. The text is Go's: `dial tcp 127.0.0.1:4150: connect: connection refused`.
-    #[error("dial tcp {address}: {text}")]
+    #[error("dial tcp{text}")]
     Dial {
-        /// host:port as given.
-        address: String,
-        /// The cause in Go's words.
+        /// What follows `dial tcp`.
         text: String,
     },
     /// The connection failed before it was set up.
@@ -18,9 +18,6 @@ pub enum ConnectError {
     Handshake {
         /// The cause.
         text: String,
-        /// What the system says, if it was that.
-        #[source]
-        cause: Option<io::Error>,
     },
     /// nsqd refused a command, in these words.
     #[error("{text}")]
@@ -31,12 +28,16 @@ pub enum ConnectError {
     /// nsqd wants AUTH, and there is no secret.
     #[error("Auth Required")]
     AuthRequired,
-    /// nsqd does not offer what the options ask for.
-    #[error("nsqd at {address} does not offer {feature}; allow it there, or leave it out here")]
-    NotOffered {
+    /// nsqd does not offer TLS, and the options ask for it.
+    #[error("nsqd at {address} does not offer TLS; give it a certificate, or leave tls_v1 out")]
+    NoTls {
         /// Where.
         address: String,
-        /// `tls_v1`, `snappy` or `deflate`.
-        feature: &'static str,
     },
+}
+
+impl ConnectError {
+    pub(super) fn handshake(cause: &io::Error) -> Self {
+        Self::Handshake { text: io_cause(cause) }
+    }
 }

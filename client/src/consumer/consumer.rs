@@ -1,15 +1,25 @@
 //! The consumer as its user sees it.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
 use protocol::{ChannelName, TopicName};
 
-use super::{ConsumerError, Handle, Message};
-use crate::Config;
+use super::{
+    ConsumerError, Handle, Message,
+    connection::Subscriber,
+    finder::{Finder, keep_connected},
+    hub::Hub,
+    lookup_address::lookup_url,
+    lookup_client::LookupClient,
+    pacer,
+};
+use crate::{Config, connection::Connector, label::Label};
 
 /// Where a consumer finds nsqds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +39,8 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Consumer {
     handle: Handle,
+    // Taken from the queue and not yet given out.
+    taken: VecDeque<Message>,
 }
 
 impl Consumer {
@@ -43,9 +55,19 @@ impl Consumer {
         config: Config,
         source: Source,
     ) -> Result<Self, ConsumerError> {
-        config.validate()?;
-        let _ = (topic, channel, source);
-        Err(ConsumerError::NoSource)
+        let config = Arc::new(config);
+        let label = Label::consumer(&topic, &channel);
+        let connector = Connector::new(Arc::clone(&config), label.clone())?;
+        let hub = Hub::new(config, label);
+        // From here on, leaving stops what has begun.
+        let consumer = Self { handle: Handle::new(Arc::clone(&hub)), taken: VecDeque::new() };
+        hub.tasks().spawn(pacer::run(Arc::clone(&hub)));
+        let subscriber = Arc::new(Subscriber { hub: Arc::clone(&hub), connector, topic, channel });
+        match source {
+            Source::Nsqds(addresses) => begin_fixed(&subscriber, addresses).await?,
+            Source::Lookupds(addresses) => begin_finding(&subscriber, &addresses)?,
+        }
+        Ok(consumer)
     }
 
     /// The next message; `None` when the consumer was stopped and no more will come.
@@ -57,10 +79,15 @@ impl Consumer {
     }
 
     /// Waits for messages, then adds up to `limit` of those that are there to `messages`; 0 when [`Consumer::next`]
-    /// would give `None`. Cheaper than one at a time. Cancel safe.
+    /// would give `None`, or `limit` is 0. Cheaper than one at a time. Cancel safe.
     pub async fn next_batch(&mut self, messages: &mut Vec<Message>, limit: usize) -> usize {
-        let _ = (messages, limit);
-        0
+        if limit == 0 || !std::future::poll_fn(|context| self.poll_taken(context)).await {
+            return 0;
+        }
+        let before = messages.len();
+        let count = limit.min(self.taken.len());
+        messages.extend(self.taken.drain(..count).filter_map(present));
+        messages.len() - before
     }
 
     /// A handle, for other tasks.
@@ -69,9 +96,74 @@ impl Consumer {
     }
 
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
-        let _ = context;
-        Poll::Ready(None)
+        loop {
+            if let Some(message) = self.taken.pop_front() {
+                match present(message) {
+                    Some(message) => return Poll::Ready(Some(message)),
+                    None => continue,
+                }
+            }
+            if !ready!(self.poll_taken(context)) {
+                return Poll::Ready(None);
+            }
+        }
     }
+
+    /// Waits until something is taken; `false` at the end.
+    fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            // What was lost since is not given out, so it does not count.
+            while self.taken.front().is_some_and(Message::is_lost) {
+                self.taken.pop_front();
+            }
+            if !self.taken.is_empty() {
+                return Poll::Ready(true);
+            }
+            if !ready!(self.handle.hub().queue().poll_take(&mut self.taken, context)) {
+                return Poll::Ready(false);
+            }
+        }
+    }
+}
+
+/// A message, unless its connection is gone: nsqd has requeued it then, and sends it again.
+#[inline]
+fn present(message: Message) -> Option<Message> {
+    if message.is_lost() { None } else { Some(message) }
+}
+
+async fn begin_fixed(subscriber: &Arc<Subscriber>, addresses: Vec<String>) -> Result<(), ConsumerError> {
+    if addresses.is_empty() {
+        return Err(ConsumerError::NoSource);
+    }
+    let mut begun: Vec<String> = Vec::new();
+    for address in addresses {
+        if begun.contains(&address) {
+            continue;
+        }
+        if let Some(first) = subscriber.subscribe(&address).await? {
+            let keeping = keep_connected(Arc::clone(subscriber), address.clone(), first);
+            subscriber.hub.tasks().spawn(keeping);
+        }
+        begun.push(address);
+    }
+    Ok(())
+}
+
+fn begin_finding(subscriber: &Arc<Subscriber>, addresses: &[String]) -> Result<(), ConsumerError> {
+    if addresses.is_empty() {
+        return Err(ConsumerError::NoSource);
+    }
+    let mut urls = Vec::new();
+    for address in addresses {
+        let url = lookup_url(address, &subscriber.topic)?;
+        if !urls.contains(&url) {
+            urls.push(url);
+        }
+    }
+    let client = LookupClient::new(subscriber.hub.config(), &urls)?;
+    subscriber.hub.tasks().spawn(Finder::new(Arc::clone(subscriber), client, urls).run());
+    Ok(())
 }
 
 impl Stream for Consumer {
@@ -79,5 +171,14 @@ impl Stream for Consumer {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
         self.poll_message(context)
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let hub = self.handle.hub();
+        hub.stop();
+        let left = hub.queue().abandon();
+        self.taken.drain(..).chain(left).for_each(Message::give_back);
     }
 }

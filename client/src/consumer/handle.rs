@@ -1,8 +1,14 @@
 //! What other tasks may ask of a consumer.
 
+use std::sync::Arc;
+
+use super::hub::Hub;
+
 /// Controls a consumer from any task or thread. Clones are the same.
 #[derive(Debug, Clone)]
-pub struct Handle {}
+pub struct Handle {
+    hub: Arc<Hub>,
+}
 
 /// What a consumer has done so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,31 +24,43 @@ pub struct Counts {
 }
 
 impl Handle {
-    /// Begins to stop: each nsqd is told to send no more (CLS), what is held can still be finished, then the connections
-    /// close; after 30 s they close in any case.
-    pub fn stop(&self) {}
+    pub(super) fn new(hub: Arc<Hub>) -> Self {
+        Self { hub }
+    }
 
-    /// Waits until the consumer was stopped and all its connections are closed.
-    pub async fn stopped(&self) {}
+    pub(super) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Begins to stop: each nsqd is told to send no more (CLS), what came can still be taken and finished, then the
+    /// connections close; after 30 s they close in any case.
+    pub fn stop(&self) {
+        self.hub.stop();
+    }
+
+    /// Waits until the consumer was stopped and all its connections are closed: whatever was finished is sent.
+    pub async fn stopped(&self) {
+        self.hub.tasks().wait().await;
+    }
 
     /// Whether a connection has 85 % of its RDY in flight: it may wait for messages to be finished, so finish now what is
     /// gathered.
     pub fn is_starved(&self) -> bool {
-        false
+        self.hub.is_starved()
     }
 
     /// Changes how many messages may be in flight; 0 pauses.
     pub fn set_max_in_flight(&self, max_in_flight: u32) {
-        let _ = max_in_flight;
+        self.hub.set_max_in_flight(max_in_flight);
     }
 
     /// How many messages may be in flight.
     pub fn max_in_flight(&self) -> u32 {
-        0
+        self.hub.max_in_flight()
     }
 
     /// What was done so far.
     pub fn counts(&self) -> Counts {
-        Counts::default()
+        self.hub.counts()
     }
 }
