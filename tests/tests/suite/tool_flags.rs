@@ -18,7 +18,11 @@ pub(crate) const fn check(tool: &'static str, arguments: &'static [&'static str]
 }
 
 /// A check that the reference does not make, or makes otherwise.
-pub(crate) const fn better(tool: &'static str, arguments: &'static [&'static str], text: &'static str) -> Row {
+pub(crate) const fn better(
+    tool: &'static str,
+    arguments: &'static [&'static str],
+    text: &'static str,
+) -> Row {
     Row { tool, arguments, code: 1, text, as_reference: false }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use tempfile::TempDir;
-use tests::{Nsqd, Tool};
+use tests::{Ended, Nsqd, Tool};
 
 use crate::disk_full::SmallDisk;
 use crate::tool_to_file::{CHANNEL, files, finished, is_empty, start};
@@ -26,12 +26,16 @@ async fn a_full_disk_ends_the_tool_and_loses_nothing() {
         }
         let ended = start(&nsqd, disk.path(), more).ended().await;
         assert_eq!(ended.code, 1, "{}", ended.stderr);
-        let last = ended.stderr.lines().last().unwrap_or_default();
-        assert!(last.contains(" FATAL: [t/nsq_to_file] ") && last.ends_with("no space left on device"), "{last}");
-        let left =
-            nsqd.await_channel("t", CHANNEL, |channel| channel["in_flight_count"] == 0).await["depth"].clone();
+        let fatal = fatal(&ended);
+        assert!(
+            fatal.starts_with("[t/nsq_to_file] ") && fatal.ends_with("no space left on device"),
+            "{fatal}"
+        );
+        let left = nsqd.await_channel("t", CHANNEL, |channel| channel["in_flight_count"] == 0).await["depth"]
+            .clone();
         let first = numbers(disk.path());
-        let acknowledged = MESSAGES as usize - usize::try_from(left.as_u64().expect("a number")).expect("few");
+        let acknowledged =
+            MESSAGES as usize - usize::try_from(left.as_u64().expect("a number")).expect("few");
         assert!(0 < acknowledged && acknowledged <= first.len(), "{acknowledged} of {}", first.len());
         let folder = TempDir::with_prefix("nsq-to-file-").expect("a temporary folder can be made");
         let tool = start(&nsqd, folder.path(), more);
@@ -43,13 +47,20 @@ async fn a_full_disk_ends_the_tool_and_loses_nothing() {
     }
 }
 
+/// Why the tool has ended. What the client says of its own end comes behind it.
+fn fatal(ended: &Ended) -> &str {
+    let line = ended.stderr.lines().find_map(|line| line.split_once(" FATAL: "));
+    line.unwrap_or_else(|| panic!("nothing was fatal: {}", ended.stderr)).1
+}
+
 /// The numbers of the messages that are whole.
 fn numbers(folder: &std::path::Path) -> Vec<u32> {
     let mut numbers = Vec::new();
     for (name, content) in files(folder) {
         for piece in crate::tool_to_file::pieces(&name, &content) {
             let lines = piece.split_inclusive(|byte| *byte == b'\n').filter(|line| line.len() == 10_006);
-            numbers.extend(lines.map(|line| std::str::from_utf8(&line[..4]).unwrap().parse::<u32>().unwrap()));
+            numbers
+                .extend(lines.map(|line| std::str::from_utf8(&line[..4]).unwrap().parse::<u32>().unwrap()));
         }
     }
     numbers
@@ -63,8 +74,8 @@ async fn a_folder_that_cannot_be_made_ends_the_tool() {
     fs::write(folder.path().join("out"), "a file").expect("it can be written");
     let ended = start(&nsqd, folder.path(), &["--topic=u"]).ended().await;
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    let last = ended.stderr.lines().last().unwrap_or_default();
-    assert!(last.contains(" FATAL: [") && last.contains("unable to create dir"), "{last}");
+    let fatal = fatal(&ended);
+    assert!(fatal.contains("/nsq_to_file] unable to create dir "), "{fatal}");
     nsqd.await_channel("t", CHANNEL, |channel| channel["depth"] == 1).await;
 }
 
@@ -78,8 +89,7 @@ async fn two_file_systems_are_refused_at_the_first_file() {
     let work = format!("--work-dir={}", disk.path().display());
     let ended = start(&nsqd, folder.path(), &[&work]).ended().await;
     assert_eq!(ended.code, 1, "{}", ended.stderr);
-    let text = "--work-dir and --output-dir must be on one file system\n";
-    assert!(ended.stderr.ends_with(text), "{}", ended.stderr);
+    assert!(fatal(&ended).ends_with("--work-dir and --output-dir must be on one file system"));
     nsqd.await_channel("t", CHANNEL, |channel| channel["depth"] == 1).await;
 }
 

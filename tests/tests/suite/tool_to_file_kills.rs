@@ -125,7 +125,8 @@ impl Story {
 async fn nothing_is_lost_when_the_tool_or_nsqd_is_killed() {
     // Protects what was acknowledged: each published message is in a file, whole.
     let rounds = std::env::var("NSQ_TO_FILE_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number"));
-    let seed = std::env::var("NSQ_TO_FILE_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
+    let seed =
+        std::env::var("NSQ_TO_FILE_SEED").map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
     println!("NSQ_TO_FILE_SEED={seed}");
     let started = Instant::now();
     let mut story = Story::new(seed).await;
@@ -133,10 +134,14 @@ async fn nothing_is_lost_when_the_tool_or_nsqd_is_killed() {
         story.round().await;
     }
     let tool = start(story.nsqd(), story.folder.path(), &["--sync-interval=20ms"]);
-    story.nsqd().await_channel("t", CHANNEL, |channel| is_empty(channel) && channel["client_count"] == 1).await;
+    story
+        .nsqd()
+        .await_channel("t", CHANNEL, |channel| is_empty(channel) && channel["client_count"] == 1)
+        .await;
     assert_eq!(tool.terminated().await.code, 0);
     let tally = Tally::of(story.folder.path(), story.published);
-    let lost: Vec<_> = (0..).zip(&tally.counts).filter(|(_, count)| **count == 0).map(|(number, _)| number).collect();
+    let lost: Vec<_> =
+        (0..).zip(&tally.counts).filter(|(_, count)| **count == 0).map(|(number, _)| number).collect();
     let twice: u32 = tally.counts.iter().map(|count| count.saturating_sub(1)).sum();
     println!(
         "{rounds} rounds in {:?}: {} messages, {} lost, {twice} duplicates, {} torn lines",

@@ -108,7 +108,8 @@ async fn a_starved_consumer_is_not_kept_waiting() {
     let (nsqd, folder, tool) = begun(&["--max-in-flight=10", "--sync-interval=1h"]).await;
     let bodies: Vec<String> = (0..25).map(|number| number.to_string()).collect();
     nsqd.connect().await.mpub("t", &bodies).await;
-    nsqd.await_channel("t", CHANNEL, |channel| channel["depth"] == 0 && channel["in_flight_count"] == 5).await;
+    nsqd.await_channel("t", CHANNEL, |channel| channel["depth"] == 0 && channel["in_flight_count"] == 5)
+        .await;
     assert_eq!(tool.terminated().await.code, 0);
     finished(&nsqd, "t", 25).await;
     let all: String = bodies.iter().map(|body| format!("{body}\n")).collect();
@@ -118,11 +119,11 @@ async fn a_starved_consumer_is_not_kept_waiting() {
 #[tokio::test]
 async fn more_time_is_asked_for_while_a_sync_is_not_due() {
     // Protects slow topics from being written again and again: the sync interval is longer than nsqd waits.
-    let (nsqd, _folder, tool) = begun(&["--sync-interval=1h", "--consumer-opt=msg_timeout,500ms"]).await;
+    let (nsqd, _folder, tool) = begun(&["--sync-interval=1h", "--consumer-opt=msg_timeout,1s"]).await;
     nsqd.connect().await.publish("t", "a").await;
     nsqd.await_channel("t", CHANNEL, |channel| channel["in_flight_count"] == 1).await;
     // Three times what nsqd waits.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let channel = nsqd.stats().await.channel("t", CHANNEL);
     assert!(channel["timeout_count"] == 0 && channel["in_flight_count"] == 1, "{channel:#}");
     assert_eq!(tool.terminated().await.code, 0);

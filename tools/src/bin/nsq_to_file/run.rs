@@ -2,7 +2,6 @@
 
 use std::process::{self, ExitCode};
 use std::sync::Arc;
-use std::time::Duration;
 
 use client::{ChannelName, Source, TopicName};
 use daemon::log::fatal;
@@ -21,13 +20,6 @@ use crate::names::{NameError, NameSettings, Names};
 use crate::opening::Place;
 use crate::rotation::Limits;
 use crate::topic::{Common, Topic, TopicError};
-
-/// What an nsqd gives a message before it takes it back, unless told otherwise.
-const MSG_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// The longest that a message waits for its sync. No asking for more time helps beyond nsqd's `--max-msg-timeout`, 15 minutes
-/// unless told otherwise.
-const SYNC_INTERVAL_MAX: Duration = Duration::from_mins(10);
 
 /// Consumes and writes until a signal; or until a failure, which is logged and whose exit code is given.
 ///
@@ -145,8 +137,7 @@ impl Tool {
             },
             encoding,
             skips_empty_files: files.skips_empty,
-            sync_interval: sync_interval(options.sync_interval),
-            touch_interval: touch_interval(options),
+            sync_interval: options.sync_interval,
         };
         let names = NameSettings {
             filename_format: files.filename_format.clone(),
@@ -177,20 +168,4 @@ impl Tool {
         self.running.spawn(topic.run());
         Ok(())
     }
-}
-
-fn sync_interval(asked: Duration) -> Duration {
-    if SYNC_INTERVAL_MAX < asked {
-        warn!(
-            "--sync-interval={asked:?} is longer than nsqds wait for messages, they are synced after {SYNC_INTERVAL_MAX:?}"
-        );
-    }
-    asked.min(SYNC_INTERVAL_MAX)
-}
-
-/// Twice within the time that nsqd gives a message, if that is over before a sync must come.
-fn touch_interval(options: &Options) -> Option<Duration> {
-    let timeout = Some(options.consumer.msg_timeout).filter(|timeout| !timeout.is_zero());
-    let interval = timeout.unwrap_or(MSG_TIMEOUT) / 2;
-    (interval < options.sync_interval).then_some(interval)
 }

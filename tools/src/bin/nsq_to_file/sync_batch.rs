@@ -1,6 +1,7 @@
 //! Messages that are written and not yet acknowledged.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::debug;
 
@@ -12,21 +13,29 @@ pub(crate) trait Line {
     /// What becomes a line.
     fn body(&self) -> &[u8];
 
+    /// It is written; what it holds of memory is not needed any more.
+    fn release_body(&mut self);
+
     /// It is on the disk.
     fn finish(self);
 
     /// It will be a while.
     fn touch(&self);
+
+    /// It is to come again, at once.
+    fn give_back(self);
 }
 
-/// Writes messages and finishes them when they are on the disk.
+/// Writes messages and finishes them when they are on the disk. Those that are pending when it is dropped are given back.
 ///
 /// Invariant: whatever is pending was pushed to the file that is open, and to no other.
-pub(crate) struct SyncBatch<M> {
+pub(crate) struct SyncBatch<M: Line> {
     /// `topic/channel`, for the log.
     label: Arc<str>,
     files: TopicFiles,
     pending: Vec<M>,
+    /// When the first of them was written.
+    pending_since: Option<Instant>,
     /// With so many pending, they are synced.
     pending_max: usize,
     skips_empty_files: bool,
@@ -40,7 +49,12 @@ impl<M: Line> SyncBatch<M> {
         pending_max: usize,
         skips_empty_files: bool,
     ) -> Self {
-        Self { label, files, pending: Vec::new(), pending_max, skips_empty_files }
+        Self { label, files, pending: Vec::new(), pending_since: None, pending_max, skips_empty_files }
+    }
+
+    /// Since when a message has been waiting for a sync.
+    pub(crate) fn pending_since(&self) -> Option<Instant> {
+        self.pending_since
     }
 
     /// Writes messages, which are taken out. A rotation or a full batch finishes what came before.
@@ -51,20 +65,34 @@ impl<M: Line> SyncBatch<M> {
         if messages.is_empty() {
             return Ok(());
         }
+        let mut messages = messages.drain(..);
+        let written = self.write_all(messages.by_ref(), now);
+        // None is left, unless one could not be written.
+        messages.for_each(M::give_back);
+        written
+    }
+
+    fn write_all(&mut self, messages: impl Iterator<Item = M>, now: Now) -> Result<(), Failure> {
         if self.files.is_out_of_date(now) {
             self.rotate(now)?;
         }
-        for message in messages.drain(..) {
-            if self.files.is_full() {
-                self.rotate(now)?;
-            }
-            self.files.push(message.body())?;
-            self.pending.push(message);
-            if self.pending_max <= self.pending.len() {
-                self.sync()?;
-            }
+        for message in messages {
+            self.write_one(message, now)?;
         }
         self.files.flush()
+    }
+
+    fn write_one(&mut self, mut message: M, now: Now) -> Result<(), Failure> {
+        let pushed = self.make_room(now).and_then(|()| self.files.push(message.body()));
+        message.release_body();
+        self.pending.push(message);
+        pushed?;
+        self.pending_since.get_or_insert(now.steady);
+        if self.pending_max <= self.pending.len() { self.sync() } else { Ok(()) }
+    }
+
+    fn make_room(&mut self, now: Now) -> Result<(), Failure> {
+        if self.files.is_full() { self.rotate(now) } else { Ok(()) }
     }
 
     /// The sync interval is over: rotates what is due, and finishes what is pending.
@@ -121,6 +149,13 @@ impl<M: Line> SyncBatch<M> {
 
     fn finish_pending(&mut self) {
         self.pending.drain(..).for_each(M::finish);
+        self.pending_since = None;
+    }
+}
+
+impl<M: Line> Drop for SyncBatch<M> {
+    fn drop(&mut self) {
+        self.pending.drain(..).for_each(M::give_back);
     }
 }
 
@@ -148,6 +183,7 @@ mod tests {
         encoding: Encoding,
         finished: RefCell<Vec<String>>,
         touched: Cell<usize>,
+        given_back: Cell<usize>,
     }
 
     impl Witness {
@@ -177,7 +213,8 @@ mod tests {
     }
 
     fn list(folder: &Path) -> Vec<PathBuf> {
-        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+        let paths = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_file()).collect()
     }
 
     struct Token {
@@ -188,6 +225,12 @@ mod tests {
     impl Line for Token {
         fn body(&self) -> &[u8] {
             self.body.as_bytes()
+        }
+
+        fn release_body(&mut self) {}
+
+        fn give_back(self) {
+            self.witness.given_back.set(self.witness.given_back.get() + 1);
         }
 
         fn finish(self) {
@@ -256,6 +299,7 @@ mod tests {
                 encoding: manner.encoding,
                 finished: RefCell::default(),
                 touched: Cell::default(),
+                given_back: Cell::default(),
             };
             Self {
                 _temp: temp,
@@ -354,10 +398,12 @@ mod tests {
         assert_eq!(story.witness.lines().len(), 2, "they are written at once");
         story.batch.touch();
         assert_eq!(story.witness.touched.get(), 2);
+        assert_eq!(story.batch.pending_since(), Some(story.now.steady));
         story.step(&Step::Write(2));
         assert_eq!(story.finished(), 3);
         story.step(&Step::Tick);
         assert_eq!(story.finished(), 4);
+        assert_eq!(story.batch.pending_since(), None);
     }
 
     #[test]
@@ -381,6 +427,20 @@ mod tests {
             let names: Vec<_> = names.iter().map(|path| path.file_name().unwrap()).collect();
             assert_eq!(names, expected);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_written_comes_again() {
+        let mut story = Story::new(Manner { bytes_max: Some(1), pending_max: 100, ..PLAIN });
+        let out = story.witness.root.join("out");
+        // Two files are written, the third finds no folder.
+        fs::create_dir_all(out.join("t.2000-000002")).unwrap();
+        let token = |number| Token { body: format!("m{number}"), witness: story.witness.clone() };
+        let mut messages = (0..7).map(token).collect();
+        let failed = story.batch.write(&mut messages, story.now).unwrap_err().to_string();
+        assert!(failed.starts_with("unable to open ") && failed.ends_with(": is a directory"), "{failed}");
+        drop(story.batch);
+        assert_eq!((story.witness.finished.borrow().len(), story.witness.given_back.get()), (2, 5));
     }
 
     /// NSQ's tool ends here: the file that it has moved still counts as open.

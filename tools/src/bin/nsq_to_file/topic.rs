@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{ChannelName, Config, Consumer, ConsumerError, Handle, Message, Source, TopicName};
+use client::{ChannelName, Config, Consumer, ConsumerError, Handle, Message, Requeue, Source, TopicName};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tools::StopSignal;
@@ -18,6 +18,12 @@ use crate::topic_files::{Now, TopicFiles};
 /// Messages that are written in one go. More wait in the consumer meanwhile, up to `--max-in-flight`.
 const WRITTEN_AT_ONCE_MAX: usize = 1 << 16;
 
+/// What an nsqd gives a message before it takes it back, unless told otherwise.
+const MSG_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What it gives one that is asked more time for, again and again.
+const MAX_MSG_TIMEOUT: Duration = Duration::from_mins(15);
+
 /// What all topics have in common.
 #[derive(Debug)]
 pub(crate) struct Common {
@@ -29,8 +35,6 @@ pub(crate) struct Common {
     pub(crate) skips_empty_files: bool,
     /// Longest time until a message is on the disk.
     pub(crate) sync_interval: Duration,
-    /// How often more time is asked for, for messages that are not; if that is ever needed.
-    pub(crate) touch_interval: Option<Duration>,
 }
 
 /// Why a topic is written no longer.
@@ -55,6 +59,14 @@ pub(crate) struct Topic {
 impl Line for Message {
     fn body(&self) -> &[u8] {
         &self.body
+    }
+
+    fn release_body(&mut self) {
+        self.body.clear();
+    }
+
+    fn give_back(self) {
+        self.requeue(Requeue::after(Duration::ZERO).without_backoff());
     }
 
     fn finish(self) {
@@ -94,7 +106,7 @@ impl Topic {
             batch,
             incoming: Vec::new(),
             sync: every(common.sync_interval),
-            touch: common.touch_interval.map(every),
+            touched: None,
             stop,
             hangups,
             is_stopping: false,
@@ -110,10 +122,20 @@ struct Writing {
     /// Received, not yet given to the batch.
     incoming: Vec<Message>,
     sync: Interval,
-    touch: Option<Interval>,
+    /// When more time was asked for, last.
+    touched: Option<Instant>,
     stop: StopSignal,
     hangups: watch::Receiver<u64>,
     is_stopping: bool,
+}
+
+/// Until when something must be done for messages that are pending, so that nsqds do not take them back.
+#[derive(Default)]
+struct Patience {
+    /// Ask for more time.
+    touch: Option<Instant>,
+    /// Finish them.
+    end: Option<Instant>,
 }
 
 /// What is to be done with the files. All of it may wait for the disk.
@@ -143,6 +165,7 @@ impl Writing {
     /// `None` when the consumer has stopped and all that it received was written.
     async fn next_job(&mut self) -> Option<Job> {
         loop {
+            let patience = self.patience();
             tokio::select! {
                 // First, since a busy consumer always has more.
                 biased;
@@ -153,7 +176,11 @@ impl Writing {
                 }
                 Ok(()) = self.hangups.changed() => return Some(Job::Close),
                 _ = self.sync.tick(), if !self.is_stopping => return Some(Job::Tick),
-                () = tick(self.touch.as_mut()) => self.batch.touch(),
+                () = sleep_until(patience.end) => return Some(Job::Sync),
+                () = sleep_until(patience.touch) => {
+                    self.touched = Some(Instant::now());
+                    self.batch.touch();
+                }
                 count = self.consumer.next_batch(&mut self.incoming, WRITTEN_AT_ONCE_MAX) => {
                     // A consumer that may get no more until these are finished must not wait for the interval.
                     let is_urgent = self.is_stopping || self.handle.is_starved();
@@ -161,6 +188,18 @@ impl Writing {
                 }
             }
         }
+    }
+
+    /// How long nsqds wait for what is pending.
+    fn patience(&self) -> Patience {
+        let Some(since) = self.batch.pending_since().map(Instant::from_std) else {
+            return Patience::default();
+        };
+        let asked = self.touched.map_or(since, |touched| touched.max(since));
+        // Half of the time: the first of them came somewhat earlier, and a sync takes its time, too.
+        let touch = asked.checked_add(self.handle.msg_timeout().unwrap_or(MSG_TIMEOUT) / 2);
+        let end = since.checked_add(self.handle.max_msg_timeout().unwrap_or(MAX_MSG_TIMEOUT) / 2);
+        Patience { touch, end }
     }
 
     /// Files are written on a thread that may wait, one job of a topic at a time.
@@ -190,10 +229,10 @@ fn every(period: Duration) -> Interval {
     interval
 }
 
-/// Never, without an interval.
-async fn tick(interval: Option<&mut Interval>) {
-    match interval {
-        Some(interval) => _ = interval.tick().await,
+/// For ever, without a time.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
 }
