@@ -83,9 +83,12 @@ async fn each(more: &[&str], mut story: impl AsyncFnMut(&Nsqd, &TempDir, &mut dy
         if is_reference && Tool::start_reference(TOOL, &["--version"]).is_none() {
             return;
         }
-        let mut start = || match is_reference {
-            false => Tool::start(TOOL, &all),
-            true => Tool::start_reference(TOOL, &all).expect("it was there a moment ago"),
+        let mut start = || {
+            if is_reference {
+                Tool::start_reference(TOOL, &all).expect("it was there a moment ago")
+            } else {
+                Tool::start(TOOL, &all)
+            }
         };
         story(&nsqd, &folder, &mut start).await;
     }

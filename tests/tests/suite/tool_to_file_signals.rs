@@ -9,7 +9,10 @@ use tests::{Nsqd, Signal, Tool, within};
 use crate::tool_to_file::{CHANNEL, check_files, finished, is_empty, start};
 
 async fn begun(more: &[&str]) -> (Nsqd, TempDir, Tool) {
-    let nsqd = Nsqd::start().await;
+    begun_at(Nsqd::start().await, more).await
+}
+
+async fn begun_at(nsqd: Nsqd, more: &[&str]) -> (Nsqd, TempDir, Tool) {
     nsqd.create_channel("t", CHANNEL).await;
     let folder = TempDir::with_prefix("nsq-to-file-").expect("a temporary folder can be made");
     let work = format!("--work-dir={}", folder.path().join("work").display());
@@ -112,14 +115,15 @@ async fn a_starved_consumer_is_not_kept_waiting() {
         .await;
     assert_eq!(tool.terminated().await.code, 0);
     finished(&nsqd, "t", 25).await;
-    let all: String = bodies.iter().map(|body| format!("{body}\n")).collect();
+    let all = bodies.join("\n") + "\n";
     check_files(folder.path(), &[("out/t.log", &all)]);
 }
 
 #[tokio::test]
 async fn more_time_is_asked_for_while_a_sync_is_not_due() {
     // Protects slow topics from being written again and again: the sync interval is longer than nsqd waits.
-    let (nsqd, _folder, tool) = begun(&["--sync-interval=1h", "--consumer-opt=msg_timeout,1s"]).await;
+    let nsqd = Nsqd::start_with(&["--msg-timeout=1s"]).await;
+    let (nsqd, folder, tool) = begun_at(nsqd, &["--sync-interval=1h"]).await;
     nsqd.connect().await.publish("t", "a").await;
     nsqd.await_channel("t", CHANNEL, |channel| channel["in_flight_count"] == 1).await;
     // Three times what nsqd waits.
@@ -128,4 +132,16 @@ async fn more_time_is_asked_for_while_a_sync_is_not_due() {
     assert!(channel["timeout_count"] == 0 && channel["in_flight_count"] == 1, "{channel:#}");
     assert_eq!(tool.terminated().await.code, 0);
     finished(&nsqd, "t", 1).await;
+    check_files(folder.path(), &[("out/t.log", "a\n")]);
+}
+
+#[tokio::test]
+async fn a_sync_comes_before_touching_stops_to_help() {
+    // Protects slow topics from the other limit of nsqd, beyond which it takes a message back though it is touched.
+    let nsqd = Nsqd::start_with(&["--msg-timeout=1s", "--max-msg-timeout=3s"]).await;
+    let (nsqd, _folder, tool) = begun_at(nsqd, &["--sync-interval=1h"]).await;
+    nsqd.connect().await.publish("t", "a").await;
+    finished(&nsqd, "t", 1).await;
+    assert_eq!(nsqd.stats().await.channel("t", CHANNEL)["timeout_count"], 0);
+    assert_eq!(tool.terminated().await.code, 0);
 }

@@ -450,7 +450,7 @@ mod tests {
         story.step(&Step::Write(1));
         story.step(&Step::Pass(60));
         story.step(&Step::Tick);
-        assert_eq!(list(&story.witness.root.join("work")), [PathBuf::new(); 0]);
+        assert!(list(&story.witness.root.join("work")).is_empty());
         story.step(&Step::Pass(60));
         story.step(&Step::Tick);
         story.step(&Step::Write(1));
