@@ -111,6 +111,12 @@ impl Inbox {
         Ok(Some(Incoming::Message(header, self.buffer.split_to(body_bytes as usize).freeze())))
     }
 
+    /// As if these bytes had come.
+    #[cfg(test)]
+    pub(crate) fn holding(buffer: BytesMut) -> Self {
+        Self { buffer, ..Self::new(0) }
+    }
+
     /// Takes what came and was read too far, when a layer is put on the connection.
     pub(super) fn take_rest(&mut self) -> BytesMut {
         std::mem::take(&mut self.buffer)

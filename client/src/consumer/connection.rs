@@ -1,10 +1,13 @@
 //! A connection of a consumer, from SUB to its end.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use protocol::{CLOSE_WAIT, ChannelName, Command, ErrorCode, HEARTBEAT, TopicName};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    time::{sleep, timeout},
+};
 
 use super::{Message, hub::Hub, link::Link, message::is_given_up, outbox::Taken};
 use crate::{
@@ -15,6 +18,8 @@ use crate::{
 
 /// An idle connection keeps at most so much of a buffer.
 const KEPT_BYTES_MAX: usize = 64 << 10;
+/// How long nsqd may take to close its side of a connection that is through.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Makes connections of a consumer.
 #[derive(Debug)]
@@ -85,17 +90,19 @@ impl Subscribed {
             ended = write(&mut writer, &link) => ended,
             () = hub.forced().cancelled() => Ok(()),
         };
+        let (label, address) = (hub.label(), link.address());
+        match ended {
+            Ok(()) => {}
+            // The answer to our goodbye.
+            Err(End::Io(_)) if link.is_finished() => {}
+            Err(End::Refused) => tracing::info!("{label} ({address}) beginning close"),
+            Err(end) => tracing::error!("{label} ({address}) {end}"),
+        }
         // Before the rest of the batch goes: it is not requeued by us.
         let was_open = link.close();
         drop(batch);
         if was_open {
             hub.queue().end_source();
-        }
-        let (label, address) = (hub.label(), link.address());
-        match ended {
-            Ok(()) => {}
-            Err(End::Refused) => tracing::info!("{label} ({address}) beginning close"),
-            Err(end) => tracing::error!("{label} ({address}) {end}"),
         }
         let left = hub.leave(&link);
         tracing::info!("{label} ({address}) clean close complete");
@@ -193,7 +200,70 @@ async fn write<W: AsyncWrite + Unpin>(stream: &mut W, link: &Link) -> Result<(),
                 }
             }
             Taken::Nothing => link.woken().await,
-            Taken::End => return Ok(()),
+            Taken::End => return say_goodbye(stream, limit).await,
         }
+    }
+}
+
+/// Ends our side, and leaves nsqd time to end its own: closing a socket on which something is unread would throw away what
+/// nsqd has not read yet.
+async fn say_goodbye<W: AsyncWrite + Unpin>(stream: &mut W, limit: Duration) -> Result<(), End> {
+    if let Ok(shut) = timeout(limit, stream.shutdown()).await {
+        shut?;
+    }
+    sleep(GOODBYE_LIMIT).await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::VecDeque,
+        task::{Context, Waker},
+    };
+
+    use allocation_counter::measure;
+    use protocol::{MessageHeader, MessageId, put_message};
+
+    use super::*;
+    use crate::{Config, label::Label};
+
+    /// Protects the hot path: receiving, giving out and finishing cost nothing on the heap for a message, only for a read.
+    #[test]
+    fn messages_are_consumed_without_allocation() {
+        const COUNT: u64 = 1000;
+        let label = Label::consumer(&"t".parse().unwrap(), &"c".parse().unwrap());
+        let config = Config { max_in_flight: 2500, ..Config::default() };
+        let hub = Hub::new(Arc::new(config), label);
+        let link = hub.join("127.0.0.1:4150", 2500).unwrap();
+        let (mut batch, mut taken) = (Vec::new(), VecDeque::new());
+        let (mut spare, mut out) = (VecDeque::new(), BytesMut::new());
+        let mut context = Context::from_waker(Waker::noop());
+        let mut counts = Vec::new();
+        for _ in 0..3 {
+            let mut frames = BytesMut::new();
+            for number in 0..COUNT {
+                let header = MessageHeader { timestamp_ns: 1, attempts: 1, id: MessageId::from_u64(number) };
+                put_message(&mut frames, &header, &[b'x'; 200]);
+            }
+            let mut inbox = Inbox::holding(frames);
+            let counted = measure(|| {
+                assert!(matches!(take_frames(&mut inbox, &link, &mut batch), Ok(Frames::Open)));
+                link.receive(u32::try_from(batch.len()).unwrap());
+                settle_given_up(&link, &mut batch);
+                let mut push = std::pin::pin!(hub.queue().push(&mut batch));
+                assert!(push.as_mut().poll(&mut context).is_ready());
+                assert!(hub.queue().poll_take(&mut taken, &mut context).is_ready());
+                taken.drain(..).for_each(Message::finish);
+                out.clear();
+                assert_eq!(link.take(&mut out), Taken::Bytes);
+            });
+            counts.push(counted.count_total);
+            // The queue swaps its buffer with the taker's.
+            std::mem::swap(&mut taken, &mut spare);
+        }
+        assert_eq!(hub.counts().finished, 3 * COUNT);
+        // The first rounds grow the buffers.
+        assert!(counts[2] < 20, "{counts:?} allocations for {COUNT} messages each");
     }
 }

@@ -150,6 +150,11 @@ impl Link {
         self.change(Outbox::drain)
     }
 
+    /// Whether no more messages come and all are finished.
+    pub(super) fn is_finished(&self) -> bool {
+        self.outbox.lock().is_finished()
+    }
+
     /// The connection is gone; whether messages could come until now.
     pub(super) fn close(&self) -> bool {
         let was_open = self.outbox.lock().close();

@@ -43,8 +43,11 @@ struct Wrapped {
 
 #[derive(Debug, Deserialize)]
 struct Producer {
+    #[serde(default)]
     broadcast_address: String,
-    tcp_port: u16,
+    // Wider than a port: one entry that is wrong is no reason to do without the others.
+    #[serde(default)]
+    tcp_port: i64,
 }
 
 impl LookupClient {
@@ -128,9 +131,12 @@ mod tests {
 
     #[test]
     fn answers_of_all_versions_are_read() {
-        let producers = r#"{"channels":[],"producers":[{"broadcast_address":"a","tcp_port":1,"x":2},{"broadcast_address":"::1","tcp_port":2}]}"#;
-        check(producers, &["a:1", "[::1]:2"]);
-        check(&format!(r#"{{"status_code":200,"status_txt":"OK","data":{producers}}}"#), &["a:1", "[::1]:2"]);
+        let producers = r#"{"channels":[],"producers":[{"broadcast_address":"a","tcp_port":1,"x":2},{"broadcast_address":"::1","tcp_port":2},{"tcp_port":-1}]}"#;
+        check(producers, &["a:1", "[::1]:2", ":-1"]);
+        check(
+            &format!(r#"{{"status_code":200,"status_txt":"OK","data":{producers}}}"#),
+            &["a:1", "[::1]:2", ":-1"],
+        );
         check("{}", &[]);
         assert!(read(b"no").is_err());
     }

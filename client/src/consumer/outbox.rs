@@ -150,12 +150,16 @@ impl Outbox {
         if std::mem::take(&mut self.has_nop) {
             Command::Nop.encode(out);
         }
-        let is_over = self.phase == Phase::Closed || self.phase == Phase::Draining && self.in_flight == 0;
-        match (out.is_empty(), is_over) {
+        match (out.is_empty(), self.is_finished()) {
             (false, _) => Taken::Bytes,
             (true, true) => Taken::End,
             (true, false) => Taken::Nothing,
         }
+    }
+
+    /// Whether no more messages come and all are finished.
+    pub(super) fn is_finished(&self) -> bool {
+        self.phase == Phase::Closed || self.phase == Phase::Draining && self.in_flight == 0
     }
 
     /// Messages that are neither finished nor requeued.

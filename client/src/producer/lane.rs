@@ -194,6 +194,8 @@ impl Lane {
             self.line.lock().take(&mut out);
             if out.is_empty() {
                 self.wake.notified().await;
+                // Whoever else is about to publish does so first: one write for many.
+                tokio::task::yield_now().await;
                 continue;
             }
             write_all(stream, &out, limit).await?;

@@ -3,6 +3,12 @@
 mod alarms;
 mod auth;
 mod bounded_disk;
+mod client_consumer;
+mod client_discovery;
+mod client_layers;
+mod client_misbehaving;
+mod client_pacing;
+mod client_producer;
 mod compression;
 mod config;
 mod conformance;
