@@ -1,15 +1,12 @@
 //! Requests to other servers over HTTP: authorization servers, nsqlookupds, nsqds.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, Method, Response, StatusCode, Url, header};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
-use crate::tls::{MinVersion, TlsError, client_config};
+use crate::tls::{MinVersion, TlsError, client_config, client_config_if_any};
 
 const ACCEPT: &str = "application/vnd.nsq; version=1.0";
 
@@ -67,14 +64,9 @@ impl Asker {
     /// # Errors
     /// [`AskerError`]
     pub fn new(settings: &AskSettings<'_>) -> Result<Self, AskerError> {
-        let tls = client_config(settings.root_ca, settings.min_version);
-        let is_needed = settings.root_ca.is_some() || settings.is_https;
         // A server may also send to HTTPS, so it is tried without need; a system without roots is no reason not to start.
-        let tls = match tls {
-            Err(error) if is_needed => return Err(error.into()),
-            Err(_) => without_roots(settings.min_version)?,
-            Ok(config) => config,
-        };
+        let config = if settings.is_https { client_config } else { client_config_if_any };
+        let tls = config(settings.root_ca, settings.min_version)?;
         let client = Client::builder()
             .no_proxy()
             .connect_timeout(settings.connect_timeout)
@@ -122,13 +114,6 @@ impl Asker {
         }
         Ok(body)
     }
-}
-
-/// TLS that trusts nobody, where the system has no roots: the HTTP client cannot be built without any.
-fn without_roots(min_version: MinVersion) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_protocol_versions(min_version.versions())?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
 /// Where a refusal sends to: the same host and path, another port.

@@ -115,6 +115,12 @@ impl Tool {
         within("a utility to take its input", stdin.write_all(bytes)).await.expect("it reads");
     }
 
+    /// Writes to its stdin; `false` if it reads no more.
+    pub async fn try_write(&mut self, bytes: &[u8]) -> bool {
+        let stdin = self.stdin.as_mut().expect("stdin was not closed");
+        within("a utility to take its input", stdin.write_all(bytes)).await.is_ok()
+    }
+
     /// Closes its stdin.
     pub fn close_stdin(&mut self) {
         self.stdin = None;

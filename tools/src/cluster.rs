@@ -217,6 +217,35 @@ impl Cluster {
         self.ask_all("nsqd", nsqds, "/stats", &query).await
     }
 
+    /// Makes a channel that begins at `from` on every nsqd, unless it is there already. An nsqd that does not know the topic
+    /// has nothing to begin at, and is passed over.
+    ///
+    /// # Errors
+    /// Those that did not do it.
+    pub async fn create_channel_from(
+        &self,
+        nsqds: &[String],
+        topic: &str,
+        channel: &str,
+        from: &str,
+    ) -> Result<(), NoAnswer> {
+        let query = [("topic", topic), ("channel", channel), ("from", from)];
+        let mut failures = Vec::new();
+        for address in nsqds {
+            let done = match url(address, "/channel/create", &query) {
+                Ok(url) => self.asker.ask(&url, Some("")).await.map_err(QueryError::from),
+                Err(error) => Err(error),
+            };
+            match done {
+                Ok(_) | Err(QueryError::Ask(AskError::Status(StatusCode::NOT_FOUND))) => {}
+                Err(error) => {
+                    failures.push(Failure { server: format!("nsqd {address}"), cause: error.to_string() });
+                }
+            }
+        }
+        if failures.is_empty() { Ok(()) } else { Err(NoAnswer { kind: "nsqd", failures }) }
+    }
+
     async fn ask_all<T>(
         &self,
         kind: &'static str,

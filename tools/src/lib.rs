@@ -4,11 +4,13 @@
 //! so that shell completions and man pages are made from the same tables. [`run`] is the life of each: the log on stderr, the
 //! signals, the exit code.
 
+pub mod balance;
 pub mod cluster;
 pub mod log;
 pub mod options;
 mod run;
 mod signals;
+pub mod timings;
 
 pub use run::run;
 pub use signals::{StopSignal, Watched, stop_signal};

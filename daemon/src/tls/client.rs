@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use rustls::{ClientConfig, crypto::ring};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::{files, files::TlsError, options::MinVersion};
 
@@ -11,7 +11,24 @@ use super::{files, files::TlsError, options::MinVersion};
 /// # Errors
 /// The roots cannot be read.
 pub fn client_config(root_ca: Option<&Path>, min_version: MinVersion) -> Result<ClientConfig, TlsError> {
-    let roots = files::roots(root_ca)?;
+    with_roots(files::roots(root_ca)?, min_version)
+}
+
+/// The same where TLS may never be spoken: a system without roots is no error then, and nobody is trusted.
+///
+/// # Errors
+/// The roots of `root_ca` cannot be read.
+pub fn client_config_if_any(
+    root_ca: Option<&Path>,
+    min_version: MinVersion,
+) -> Result<ClientConfig, TlsError> {
+    match files::roots(root_ca) {
+        Err(TlsError::NoSystemRoots) => with_roots(RootCertStore::empty(), min_version),
+        roots => with_roots(roots?, min_version),
+    }
+}
+
+fn with_roots(roots: RootCertStore, min_version: MinVersion) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_protocol_versions(min_version.versions())?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())

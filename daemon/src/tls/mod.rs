@@ -7,7 +7,7 @@ mod options;
 mod server;
 
 pub use self::{
-    client::client_config,
+    client::{client_config, client_config_if_any},
     files::TlsError,
     options::{ClientAuth, MinVersion, Required, TlsOptions, tls_flags},
     server::{HandshakeError, Peer, ServerTls},

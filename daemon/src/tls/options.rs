@@ -29,7 +29,7 @@ pub enum MinVersion {
 }
 
 impl MinVersion {
-    pub(crate) fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
+    pub(super) fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
         static ALL: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
         match self {
             Self::Tls12 => &ALL,

@@ -110,8 +110,169 @@ async fn nsq_stat_checks_its_flags_in_order() {
 }
 
 #[tokio::test]
+async fn to_nsq_checks_its_flags_in_order() {
+    const TOOL: &str = "to_nsq";
+    run(&[
+        check(TOOL, &["--delimiter="], "--topic required"),
+        check(TOOL, &["--topic=t", "--delimiter=ab"], "--delimiter must be a single byte"),
+        check(TOOL, &["--topic=t", "--delimiter=é"], "--delimiter must be a single byte"),
+        check(TOOL, &["--topic=t", "--delimiter="], "--delimiter must be a single byte"),
+        check(TOOL, &["--topic=t"], "--nsqd-tcp-address required"),
+        usage(
+            TOOL,
+            &["--producer-opt=nope,1"],
+            "invalid value \"nope,1\" for flag -producer-opt: invalid option nope",
+        ),
+        usage(TOOL, &["--rate=x"], "invalid value \"x\" for flag -rate: parse error"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn nsq_tail_checks_its_flags_in_order() {
+    const TOOL: &str = "nsq_tail";
+    const NSQD: &str = "--nsqd-tcp-address=127.0.0.1:1";
+    run(&[
+        check(TOOL, &["--topic=t"], "--nsqd-tcp-address or --lookupd-http-address required"),
+        check(
+            TOOL,
+            &["--lookupd-http-address=a", NSQD],
+            "use --nsqd-tcp-address or --lookupd-http-address not both",
+        ),
+        check(TOOL, &[NSQD], "--topic required"),
+        check(TOOL, &[NSQD, "--topic=bad!"], "invalid topic name"),
+        check(TOOL, &[NSQD, "--topic=t", "--channel=bad!"], "invalid channel name"),
+        check(TOOL, &[NSQD, "--topic=t", "--max-in-flight=-1"], "invalid MaxInFlight ! -1 < 0"),
+        check(TOOL, &[NSQD, "--topic=t"], "dial tcp 127.0.0.1:1: connect: connection refused"),
+        check(TOOL, &["--lookupd-http-address=127.0.0.1", "--topic=t"], "missing port"),
+        better(
+            TOOL,
+            &[NSQD, "--topic=t", "--from=earliest"],
+            "--from with --nsqd-tcp-address needs --nsqd-http-address",
+        ),
+        better(
+            TOOL,
+            &[NSQD, "--topic=t", "--nsqd-http-address=a:1"],
+            "--nsqd-http-address only used with --from",
+        ),
+        usage(
+            TOOL,
+            &["--consumer-opt=nope,1"],
+            "invalid value \"nope,1\" for flag -consumer-opt: invalid option nope",
+        ),
+        usage(
+            TOOL,
+            &["--consumer-opt=max_attempts,x"],
+            "invalid value \"max_attempts,x\" for flag -consumer-opt: failed to coerce option max_attempts (x) - \
+             strconv.ParseUint: parsing \"x\": invalid syntax",
+        ),
+        Row {
+            as_reference: false,
+            ..usage(TOOL, &["--format=xml"], "invalid value \"xml\" for flag -format: must be text, hex or json")
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn nsq_to_nsq_checks_its_flags_in_order() {
+    const TOOL: &str = "nsq_to_nsq";
+    const NSQD: &str = "--nsqd-tcp-address=127.0.0.1:1";
+    run(&[
+        check(TOOL, &[NSQD], "--topic and --channel are required"),
+        check(TOOL, &["--topic=t", "--channel="], "--topic and --channel are required"),
+        check(TOOL, &["--topic=t", "--topic=bad!", "--channel=bad!"], "--topic is invalid"),
+        check(
+            TOOL,
+            &["--topic=t", "--destination-topic=bad!", "--channel=bad!"],
+            "--destination-topic is invalid",
+        ),
+        check(TOOL, &["--topic=t", "--channel=bad!"], "--channel is invalid"),
+        check(TOOL, &["--topic=t"], "--nsqd-tcp-address or --lookupd-http-address required"),
+        check(
+            TOOL,
+            &["--topic=t", NSQD, "--lookupd-http-address=a"],
+            "use --nsqd-tcp-address or --lookupd-http-address not both",
+        ),
+        check(TOOL, &["--topic=t", NSQD], "--destination-nsqd-tcp-address required"),
+        check(
+            TOOL,
+            &["--topic=t", NSQD, "--destination-nsqd-tcp-address=127.0.0.1:1"],
+            "dial tcp 127.0.0.1:1: connect: connection refused",
+        ),
+        Row {
+            as_reference: false,
+            ..usage(
+                TOOL,
+                &["--mode=all"],
+                "invalid value \"all\" for flag -mode: must be one of round-robin, hostpool, epsilon-greedy",
+            )
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn nsq_to_http_checks_its_flags_in_order() {
+    const TOOL: &str = "nsq_to_http";
+    const NSQD: &str = "--nsqd-tcp-address=127.0.0.1:1";
+    const GET: &str = "--get=http://127.0.0.1:1/%s";
+    const POST: &str = "--post=http://127.0.0.1:1/";
+    const HEADER: &str = "--header value format should be 'key=value'";
+    run(&[
+        check(TOOL, &["--header=a=b"], HEADER),
+        check(TOOL, &["--header=a:b", "--header=:b"], HEADER),
+        check(TOOL, &["--header=a:b", NSQD], "--topic and --channel are required"),
+        check(TOOL, &["--topic=t", "--content-type=a/b"], "--content-type only used with --post"),
+        check(TOOL, &["--topic=t", "--content-type=", POST], "--content-type requires a value when used"),
+        check(TOOL, &["--topic=t", POST], "--nsqd-tcp-address or --lookupd-http-address required"),
+        check(
+            TOOL,
+            &["--topic=t", NSQD, "--lookupd-http-address=a"],
+            "use --nsqd-tcp-address or --lookupd-http-address not both",
+        ),
+        check(TOOL, &["--topic=t", NSQD], "--get or --post required"),
+        check(TOOL, &["--topic=t", NSQD, GET, POST], "use --get or --post not both"),
+        check(
+            TOOL,
+            &["--topic=t", NSQD, "--get=http://h/", "--sample=2"],
+            "invalid GET address - must be a printf string",
+        ),
+        better(
+            TOOL,
+            &["--topic=t", NSQD, "--get=http://h/%s%20"],
+            "invalid GET address - must be a printf string",
+        ),
+        check(
+            TOOL,
+            &["--topic=bad!", NSQD, GET, "--sample=1.5"],
+            "ERROR: --sample must be between 0.0 and 1.0",
+        ),
+        better(TOOL, &["--topic=t", NSQD, GET, "--sample=NaN"], "ERROR: --sample must be between 0.0 and 1.0"),
+        check(TOOL, &["--topic=bad!", NSQD, GET], "invalid topic name"),
+        check(TOOL, &["--topic=t", NSQD, GET, "--n=0"], "no handlers"),
+        check(TOOL, &["--topic=t", NSQD, GET], "dial tcp 127.0.0.1:1: connect: connection refused"),
+        better(
+            TOOL,
+            &["--topic=t", NSQD, "--post=ftp://h/"],
+            "--post=ftp://h/: not a URL of the form http://host/path",
+        ),
+        usage(TOOL, &["--sample=x"], "invalid value \"x\" for flag -sample: parse error"),
+        Row {
+            as_reference: false,
+            ..usage(
+                TOOL,
+                &["--mode=multicast"],
+                "invalid value \"multicast\" for flag -mode: must be one of round-robin, hostpool, epsilon-greedy, all",
+            )
+        },
+    ])
+    .await;
+}
+
+#[tokio::test]
 async fn help_and_version_end_with_success() {
-    for tool in ["nsq_stat"] {
+    for tool in ["nsq_stat", "nsq_tail", "nsq_to_http", "nsq_to_nsq", "to_nsq"] {
         let ended = Tool::run(tool, &["--version", "ignored"]).await;
         assert_eq!((ended.code, ended.stdout), (0, format!("{tool} v1.3.0\n")));
         let ended = Tool::run(tool, &["-h"]).await;

@@ -14,7 +14,9 @@ use daemon::re2;
 use regex::Regex;
 
 use super::timeouts::positive;
-use super::{Sources, Timeouts, consumer_config, consumer_options, source_flags, timeout_flags};
+use super::{
+    NSQD_TCP_FLAG, Sources, Timeouts, consumer_config, consumer_options, source_flags, timeout_flags,
+};
 use crate::log::LIBRARIES;
 
 const NAME: &str = "nsq_to_file";
@@ -151,7 +153,7 @@ fn messages() -> Vec<Flag> {
         ),
         consumer_options(),
     ];
-    flags.extend(source_flags("nsqd-tcp-address"));
+    flags.extend(source_flags(NSQD_TCP_FLAG));
     flags.extend(timeout_flags(Duration::from_secs(5)));
     flags
 }
@@ -209,7 +211,7 @@ impl Options {
             return Err(Refused::new("--channel is required"));
         }
         let timeouts = Timeouts::read(reader)?;
-        let sources = Sources::read(reader, "nsqd-tcp-address");
+        let sources = Sources::read(reader, NSQD_TCP_FLAG);
         sources.check_given(".")?;
         sources.check_one_kind()?;
         let encoding = encoding(reader)?;

@@ -3,7 +3,7 @@
 use std::process::{self, ExitCode};
 use std::sync::Arc;
 
-use client::{ChannelName, Source, TopicName};
+use client::{ChannelName, TopicName};
 use daemon::log::fatal;
 use daemon::signals::Hangups;
 use jiff::tz::TimeZone;
@@ -123,11 +123,7 @@ impl Tool {
         let is_rotated = rotate_bytes.is_some() || rotate_interval.is_some();
         let common = Common {
             channel,
-            source: if options.sources.lookupds.is_empty() {
-                Source::Nsqds(options.sources.nsqds.clone())
-            } else {
-                Source::Lookupds(options.sources.lookupds.clone())
-            },
+            source: options.sources.of_consumer(),
             consumer: options.consumer.clone(),
             place: Place {
                 work_dir: files.work_dir.clone(),
