@@ -270,30 +270,31 @@ mod tests {
         written: Vec<String>,
     }
 
+    fn files(root: &Path, manner: Manner) -> TopicFiles {
+        let settings = NameSettings {
+            filename_format: "t.<DATETIME><REV>".to_owned(),
+            datetime_format: "%H%M".to_owned(),
+            host_identifier: String::new(),
+            hostname: String::new(),
+            process_id: 0,
+            has_revisions: manner.encoding.is_compressed() || manner.is_moved || manner.bytes_max.is_some(),
+            suffix: manner.encoding.suffix(),
+            zone: TimeZone::UTC,
+        };
+        let place = Place {
+            work_dir: root.join(if manner.is_moved { "work" } else { "out" }),
+            output_dir: manner.is_moved.then(|| root.join("out")),
+            is_exclusive: manner.encoding.is_compressed(),
+            limits: Limits { bytes: manner.bytes_max, age: None },
+        };
+        TopicFiles::new("t/c".into(), Names::new("t", &settings).unwrap(), place, manner.encoding)
+    }
+
     impl Story {
         fn new(manner: Manner) -> Self {
             let temp = tempfile::tempdir().unwrap();
             let root = temp.path().to_owned();
-            let settings = NameSettings {
-                filename_format: "t.<DATETIME><REV>".to_owned(),
-                datetime_format: "%H%M".to_owned(),
-                host_identifier: String::new(),
-                hostname: String::new(),
-                process_id: 0,
-                has_revisions: manner.encoding.is_compressed()
-                    || manner.is_moved
-                    || manner.bytes_max.is_some(),
-                suffix: manner.encoding.suffix(),
-                zone: TimeZone::UTC,
-            };
-            let place = Place {
-                work_dir: root.join(if manner.is_moved { "work" } else { "out" }),
-                output_dir: manner.is_moved.then(|| root.join("out")),
-                is_exclusive: manner.encoding.is_compressed(),
-                limits: Limits { bytes: manner.bytes_max, age: None },
-            };
-            let names = Names::new("t", &settings).unwrap();
-            let files = TopicFiles::new("t/c".into(), names, place, manner.encoding);
+            let files = files(&root, manner);
             let witness = Witness {
                 root,
                 encoding: manner.encoding,
@@ -389,6 +390,39 @@ mod tests {
         pending_max: 3,
         skips_empty_files: false,
     };
+
+    /// A message that does nothing but be there.
+    struct Quiet;
+
+    impl Line for Quiet {
+        fn body(&self) -> &[u8] {
+            &[b'x'; 200]
+        }
+
+        fn release_body(&mut self) {}
+
+        fn finish(self) {}
+
+        fn touch(&self) {}
+
+        fn give_back(self) {}
+    }
+
+    /// Protects the cost of a message: a copy of its body, and nothing of the allocator.
+    #[test]
+    fn messages_are_written_without_allocations() {
+        let temp = tempfile::tempdir().unwrap();
+        let now = Now::read();
+        let manner = Manner { pending_max: 1000, ..PLAIN };
+        let mut batch = SyncBatch::new("t/c".into(), files(temp.path(), manner), 1000, false);
+        let mut messages = Vec::with_capacity(2000);
+        let mut write = || {
+            messages.extend(std::iter::repeat_with(|| Quiet).take(2000));
+            batch.write(&mut messages, now).unwrap();
+        };
+        write();
+        assert_eq!(allocation_counter::measure(write).count_total, 0);
+    }
 
     #[test]
     fn a_full_batch_is_synced() {
