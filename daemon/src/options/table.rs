@@ -181,8 +181,7 @@ impl Flag {
         self.argument
     }
 
-    /// What it is for.
-    pub fn help(&self) -> &'static str {
+    pub(super) fn help(&self) -> &'static str {
         self.help
     }
 

@@ -38,19 +38,23 @@ fn render_flag(out: &mut String, flag: &Flag) {
         out.push('\n');
         left.clear();
     }
-    let help = if flag.why_no_effect().is_some() { "(no effect)" } else { flag.help() };
-    write!(out, "{left:HELP_COLUMN$}{help}").expect("a String takes everything");
-    if let Some(default) = shown_default(flag) {
-        write!(out, " (default {default})").expect("a String takes everything");
+    let help = flag.full_help();
+    writeln!(out, "{left:HELP_COLUMN$}{help}").expect("a String takes everything");
+}
+
+impl Flag {
+    /// What it is for, and what applies when it is not given.
+    pub fn full_help(&self) -> String {
+        if self.why_no_effect().is_some() {
+            return "(no effect)".to_owned();
+        }
+        let help = self.help();
+        shown_default(self).map_or_else(|| help.to_owned(), |default| format!("{help} (default {default})"))
     }
-    out.push('\n');
 }
 
 /// Empty texts and lists, and booleans that are off, need no mention.
 fn shown_default(flag: &Flag) -> Option<String> {
-    if flag.why_no_effect().is_some() {
-        return None;
-    }
     if let Some(note) = flag.shown_default() {
         return Some(note.to_owned());
     }

@@ -9,3 +9,4 @@ mod table;
 
 pub use checked::{AuthMethod, Options, Start};
 pub use statistics::{Latency, Statistics, Statsd};
+pub use table::program;

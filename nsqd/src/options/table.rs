@@ -19,7 +19,7 @@ fn pub_ack(word: &str) -> Result<i64, String> {
 }
 
 /// nsqd and its flags. The default node id depends on the host.
-pub(super) fn program(default_node_id: u16) -> Program {
+pub fn program(default_node_id: u16) -> Program {
     Program::new(
         "nsqd",
         "[nsqd] ",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use daemon::options::{Group, Program, duration, int, text};
 
 /// nsqlookupd and its flags.
-pub(super) fn program() -> Program {
+pub fn program() -> Program {
     Program::new("nsqlookupd", "[nsqlookupd] ", vec![network(), registrations()])
 }
 

@@ -47,6 +47,7 @@ mod several_consumers;
 mod stats;
 mod statsd;
 mod tls;
+mod tool_docs;
 mod tool_flags;
 mod tool_nsq_to_nsq;
 mod tool_stat;

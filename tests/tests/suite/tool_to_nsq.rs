@@ -20,7 +20,7 @@ async fn published(input: &[u8], arguments: &[&str], count: usize) -> Vec<Vec<u8
     let depth = nsqd.stats().await.channel("t", "c")["depth"].clone();
     assert_eq!(depth, count);
     let mut consumer = nsqd.consumer("t", "c", 1).await;
-    consumer.finish_messages(count).await.into_iter().map(|message| message.body.to_vec()).collect()
+    consumer.finish_messages(count).await.into_iter().map(|message| message.body).collect()
 }
 
 #[tokio::test]
@@ -123,7 +123,8 @@ async fn what_was_acknowledged_survives_a_killed_nsqd() {
         // Until it is gone, while the nsqd dies at some point.
         let kill_after = 20_000 + 3_000 * round;
         let failed = loop {
-            let lines: String = (next..next + 1000).map(|number| format!("{number}\n")).collect();
+            let lines: Vec<String> = (next..next + 1000).map(|number| number.to_string()).collect();
+            let lines = lines.join("\n") + "\n";
             next += 1000;
             if !tool.try_write(lines.as_bytes()).await {
                 break tool.ended().await;

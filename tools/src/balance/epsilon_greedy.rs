@@ -51,7 +51,7 @@ impl ResponseTimes {
             if bucket.count != 0 {
                 last = to_f64(bucket.micros) / f64::from(bucket.count);
             }
-            sum += last * to_f64(age as u64) / BUCKETS as f64;
+            sum += last * to_f64(age as u64) / to_f64(BUCKETS as u64);
         }
         sum
     }

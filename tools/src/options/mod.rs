@@ -7,6 +7,8 @@ mod consumption;
 mod sources;
 mod timeouts;
 
+pub mod nsq_bench;
+pub mod nsq_data;
 pub mod nsq_stat;
 pub mod nsq_tail;
 pub mod nsq_to_file;

@@ -7,9 +7,6 @@ use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-/// Linux gives no process a number as high as this. Far larger ones would turn into some other clock.
-pub(crate) const PID_MAX: i32 = 1 << 22;
-
 // A daemon that uses less than this part of one core has digested what it was given.
 const QUIET_SHARE: f64 = 0.03;
 const QUIET_WINDOW: Duration = Duration::from_millis(200);
@@ -38,7 +35,7 @@ pub(crate) struct Memory {
 }
 
 impl Daemon {
-    /// Finds the process. `pid` is at most [`PID_MAX`].
+    /// Finds the process. `pid` is at most [`PID_MAX`](tools::options::nsq_bench::PID_MAX).
     pub(crate) fn find(pid: i32) -> Result<Self> {
         let cpu_clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid))
             .with_context(|| format!("cannot observe process {pid}"))?;
@@ -164,6 +161,6 @@ mod tests {
 
     #[test]
     fn a_process_that_does_not_exist_is_an_error() {
-        assert!(Daemon::find(PID_MAX).is_err());
+        assert!(Daemon::find(tools::options::nsq_bench::PID_MAX).is_err());
     }
 }

@@ -4,7 +4,6 @@
 //! connection, commands encoded once and sent again and again, frames read in place, and the FINs of a whole read
 //! in one write. Nothing is allocated per message.
 
-mod args;
 mod checksum;
 mod connection;
 mod consume;
@@ -26,6 +25,7 @@ mod topics;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tools::options::nsq_bench as args;
 
 use crate::args::{Args, Command};
 use crate::report::Report;

@@ -1,7 +1,6 @@
 //! Looks into a data path whose nsqd is not running: checks it, lists it, prints messages, and writes a data path that
 //! NSQ 1.3 starts from.
 
-mod args;
 mod dump;
 mod export;
 mod list;
@@ -13,6 +12,7 @@ use std::{io, process::ExitCode};
 
 use clap::Parser;
 use nsqd::offline::DataPath;
+use tools::options::nsq_data as args;
 
 use crate::args::{Args, Command};
 

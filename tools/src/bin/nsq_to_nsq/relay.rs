@@ -108,7 +108,9 @@ impl Relay {
             match answer {
                 Ok(()) => {
                     self.state.lock().status.answered(index, started.elapsed(), group.len());
-                    group.into_iter().for_each(|outgoing| outgoing.message.finish());
+                    for outgoing in group {
+                        outgoing.message.finish();
+                    }
                     return;
                 }
                 // None of it was published. One by one they show which message is the cause, or that none is.
@@ -152,5 +154,7 @@ impl Relay {
 /// To come again later, and the consumer pauses.
 fn send_back(group: Vec<Outgoing>, error: &PublishError) {
     warn!("ERROR: failed to publish {} messages, which are requeued - {error}", group.len());
-    group.into_iter().for_each(|outgoing| outgoing.message.requeue(Requeue::default()));
+    for outgoing in group {
+        outgoing.message.requeue(Requeue::default());
+    }
 }

@@ -29,23 +29,23 @@ fn main() -> ExitCode {
 
 async fn run(options: &Options, stop: StopSignal) -> anyhow::Result<()> {
     let mut publisher = Publisher::new(options)?;
-    let published = tokio::select! {
-        published = publish_all(options, &mut publisher) => published,
+    let done = tokio::select! {
+        done = publish_all(options, &mut publisher) => done,
         () = stop.wait() => Ok(()),
     };
-    let published = match published {
+    let done = match done {
         // What is under way when a signal comes is waited for.
         Ok(()) => publisher.finish().await,
         failed => failed,
     };
-    if published.is_err() {
+    if done.is_err() {
         let count = publisher.acknowledged();
         warn!(
             "the first {count} messages were acknowledged by every nsqd; of those behind them, up to {} may be there, too",
             publisher.under_way()
         );
     }
-    published
+    done
 }
 
 async fn publish_all(options: &Options, publisher: &mut Publisher) -> anyhow::Result<()> {

@@ -1,58 +1,62 @@
-//! The command line.
+//! The command line of `nsq_bench`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
 use protocol::TopicName;
 
-use crate::daemon_stats::PID_MAX;
+/// Linux gives no process a number as high as this. Far larger ones would turn into some other clock.
+pub const PID_MAX: i32 = 1 << 22;
 
 /// Load generator for NSQ: measures throughput, latency and the daemon's own cost over the V2 protocol.
 #[derive(Debug, Parser)]
 #[command(name = "nsq_bench", version, subcommand_required = true)]
-pub(crate) struct Args {
+pub struct Args {
+    /// What every subcommand takes.
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub common: Common,
+    /// What to measure.
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub command: Command,
 }
 
 /// What every subcommand takes, in front of it or behind it.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Common {
+pub struct Common {
     /// The server, as host:port.
     #[arg(long, global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:4150")]
-    pub(crate) nsqd_tcp_address: String,
+    pub nsqd_tcp_address: String,
     /// The daemon's process id: adds its CPU time and memory to the result (same machine only).
     #[arg(long, global = true, value_parser = clap::value_parser!(i32).range(1..PID_MAX.into()))]
-    pub(crate) pid: Option<i32>,
+    pub pid: Option<i32>,
     /// Print one JSON object instead of text.
     #[arg(long, global = true)]
-    pub(crate) json: bool,
+    pub json: bool,
     /// Topic to use, for `topics` the front part of each name; a fresh name for each run when absent.
     #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) topic: Option<TopicName>,
+    pub topic: Option<TopicName>,
     /// Give up when the server has been silent for this long although something is expected from it.
     #[arg(long, global = true, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
-    pub(crate) stall_timeout: Duration,
+    pub stall_timeout: Duration,
+    /// See there.
     #[command(flatten)]
-    pub(crate) layers: Layers,
+    pub layers: Layers,
 }
 
 /// What connections run over. Not for `latency` and `pub --rate`.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub(crate) struct Layers {
+pub struct Layers {
     /// Talk TLS; any certificate is taken.
     #[arg(long, global = true)]
-    pub(crate) tls: bool,
+    pub tls: bool,
     /// Compress.
     #[arg(long, global = true, value_enum)]
-    pub(crate) compression: Option<CompressionArg>,
+    pub compression: Option<CompressionArg>,
 }
 
 /// Which compression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum CompressionArg {
+pub enum CompressionArg {
     /// Framed snappy.
     Snappy,
     /// Deflate, at the level that the server takes by default.
@@ -61,7 +65,8 @@ pub(crate) enum CompressionArg {
 
 impl Common {
     /// The topic asked for, or a name that no earlier run used.
-    pub(crate) fn topic_name(&self) -> TopicName {
+    #[expect(clippy::missing_panics_doc, reason = "cannot panic: the name is made of what a name may have")]
+    pub fn topic_name(&self) -> TopicName {
         self.topic.clone().unwrap_or_else(|| {
             let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let name = format!("bench_{:x}_{:x}", since_epoch.as_millis(), std::process::id());
@@ -72,7 +77,7 @@ impl Common {
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub enum Command {
     /// Publish, and wait for each OK.
     Pub(PubArgs),
     /// Consume a backlog; only the consuming phase is measured.
@@ -93,18 +98,18 @@ pub(crate) enum Command {
 
 /// How much to publish. Whichever limit is met first ends the run; without either it lasts 10 s.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Extent {
+pub struct Extent {
     /// Messages in all, rounded up to whole batches.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=MESSAGES_MAX))]
-    pub(crate) messages: Option<u64>,
+    pub messages: Option<u64>,
     /// How long to publish, such as 500ms, 10s, 2m.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) duration: Option<Duration>,
+    pub duration: Option<Duration>,
 }
 
 impl Extent {
     /// The time limit in force.
-    pub(crate) fn time_limit(self) -> Option<Duration> {
+    pub fn time_limit(self) -> Option<Duration> {
         match (self.messages, self.duration) {
             (None, None) => Some(Duration::from_secs(10)),
             (_, duration) => duration,
@@ -114,96 +119,103 @@ impl Extent {
 
 /// Shape of what each publishing connection sends.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Shape {
+pub struct Shape {
     /// Publishing connections.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) connections: u32,
+    pub connections: u32,
     /// Messages in each MPUB; 1 sends PUB.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=BATCH_MAX))]
-    pub(crate) batch: u32,
+    pub batch: u32,
     /// Bytes of each body.
     #[arg(long, value_name = "BYTES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=BODY_BYTES_MAX))]
-    pub(crate) size: u32,
+    pub size: u32,
     /// Commands in flight on each connection; 1 waits for each OK before the next command.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
-    pub(crate) depth: u32,
+    pub depth: u32,
 }
 
 /// Options of `pub`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct PubArgs {
+pub struct PubArgs {
+    /// See there.
     #[command(flatten)]
-    pub(crate) shape: Shape,
+    pub shape: Shape,
+    /// See there.
     #[command(flatten)]
-    pub(crate) extent: Extent,
+    pub extent: Extent,
     /// Messages a second in all, sent on a fixed schedule however slow the answers are; each latency then counts
     /// from the scheduled time.
     #[arg(long, value_name = "MSG/S", conflicts_with = "depth", value_parser = clap::value_parser!(u64).range(1..=RATE_MAX))]
-    pub(crate) rate: Option<u64>,
+    pub rate: Option<u64>,
 }
 
 /// The consuming side.
 #[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Consumers {
+pub struct Consumers {
     /// Channels; each gets every message.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) channels: u32,
+    pub channels: u32,
     /// RDY of each consumer.
     #[arg(long, default_value_t = 2500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) rdy: u32,
+    pub rdy: u32,
 }
 
 /// Options of `sub`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct SubArgs {
+pub struct SubArgs {
+    /// See there.
     #[command(flatten)]
-    pub(crate) consumers: Consumers,
+    pub consumers: Consumers,
     /// Consumers on each channel.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) connections: u32,
+    pub connections: u32,
     /// Publish this many messages first (after the channels exist), unmeasured; then consume exactly these. The
     /// topic must be empty.
     #[arg(long, value_name = "MESSAGES", conflicts_with = "messages", value_parser = clap::value_parser!(u64).range(1..=MESSAGES_MAX))]
-    pub(crate) fill: Option<u64>,
+    pub fill: Option<u64>,
     /// Bytes of each body published by --fill.
     #[arg(long, value_name = "BYTES", default_value_t = 200, requires = "fill", value_parser = clap::value_parser!(u32).range(1..=BODY_BYTES_MAX))]
-    pub(crate) size: u32,
+    pub size: u32,
     /// Messages to consume on each channel from a backlog that is there already.
     #[arg(long, required_unless_present_any = ["fill", "duration"], value_parser = clap::value_parser!(u64).range(1..=MESSAGES_MAX))]
-    pub(crate) messages: Option<u64>,
+    pub messages: Option<u64>,
     /// Stop consuming after this time.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) duration: Option<Duration>,
+    pub duration: Option<Duration>,
 }
 
 /// Options of `pubsub`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct PubsubArgs {
+pub struct PubsubArgs {
+    /// See there.
     #[command(flatten)]
-    pub(crate) shape: Shape,
+    pub shape: Shape,
+    /// See there.
     #[command(flatten)]
-    pub(crate) extent: Extent,
+    pub extent: Extent,
+    /// See there.
     #[command(flatten)]
-    pub(crate) consumers: Consumers,
+    pub consumers: Consumers,
     /// Consumers on each channel; as many as --connections when absent.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) subscribers: Option<u32>,
+    pub subscribers: Option<u32>,
 }
 
 /// Options of `latency`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct LatencyArgs {
+pub struct LatencyArgs {
     /// Messages a second.
     #[arg(long, value_name = "MSG/S", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=RATE_MAX))]
-    pub(crate) rate: u64,
+    pub rate: u64,
+    /// See there.
     #[command(flatten)]
-    pub(crate) extent: Extent,
+    pub extent: Extent,
     /// Bytes of each body; the first 16 carry the number and the intended send time.
     #[arg(long, value_name = "BYTES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(16..=BODY_BYTES_MAX))]
-    pub(crate) size: u32,
+    pub size: u32,
     /// RDY of the consumer.
     #[arg(long, default_value_t = 2500, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) rdy: u32,
+    pub rdy: u32,
     /// Output buffer timeout the consumer asks for in IDENTIFY, in ms (-1: none); the server's own when absent or 0.
     #[arg(
         long,
@@ -212,85 +224,87 @@ pub(crate) struct LatencyArgs {
         default_value_t = 0,
         hide_default_value = true
     )]
-    pub(crate) output_buffer_timeout: i64,
+    pub output_buffer_timeout: i64,
 }
 
 /// Options of `http`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct HttpArgs {
+pub struct HttpArgs {
     /// The server's HTTP, as host:port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4151")]
-    pub(crate) nsqd_http_address: String,
+    pub nsqd_http_address: String,
     /// Connections.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) connections: u32,
+    pub connections: u32,
     /// Bytes of each body.
     #[arg(long, value_name = "BYTES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=BODY_BYTES_MAX))]
-    pub(crate) size: u32,
+    pub size: u32,
+    /// See there.
     #[command(flatten)]
-    pub(crate) extent: Extent,
+    pub extent: Extent,
 }
 
 /// Options of `lookupd`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct LookupdArgs {
+pub struct LookupdArgs {
     /// The nsqlookupd, as host:port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4160")]
-    pub(crate) lookupd_tcp_address: String,
+    pub lookupd_tcp_address: String,
     /// Its HTTP, as host:port.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:4161")]
-    pub(crate) lookupd_http_address: String,
+    pub lookupd_http_address: String,
     /// The nsqds.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) nodes: u32,
+    pub nodes: u32,
     /// Topics of each; all have the same.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) topics: u32,
+    pub topics: u32,
     /// Channels of each topic.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=1000))]
-    pub(crate) channels: u32,
+    pub channels: u32,
     /// Requests for a topic.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) lookups: u32,
+    pub lookups: u32,
 }
 
 /// Options of `idle`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct IdleArgs {
+pub struct IdleArgs {
     /// Connections to hold.
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) connections: u32,
+    pub connections: u32,
     /// Channels over which they are spread.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) channels: u32,
+    pub channels: u32,
     /// RDY of each connection.
     #[arg(long, default_value_t = 1)]
-    pub(crate) rdy: u32,
+    pub rdy: u32,
     /// How long to hold them once all are open.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
-    pub(crate) duration: Duration,
+    pub duration: Duration,
     /// Heartbeat interval asked for in IDENTIFY.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
-    pub(crate) heartbeat_interval: Duration,
+    pub heartbeat_interval: Duration,
 }
 
 /// Options of `topics`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct TopicsArgs {
+pub struct TopicsArgs {
     /// Topics to create.
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) topics: u32,
+    pub topics: u32,
     /// Connections that publish round robin; creating uses one, a command at a time.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=CONNECTIONS_MAX))]
-    pub(crate) connections: u32,
+    pub connections: u32,
     /// Commands in flight on each connection while publishing round robin.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=DEPTH_MAX))]
-    pub(crate) depth: u32,
+    pub depth: u32,
     /// Bytes of each body.
     #[arg(long, value_name = "BYTES", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=BODY_BYTES_MAX))]
-    pub(crate) size: u32,
+    pub size: u32,
+    /// See there.
     #[command(flatten)]
-    pub(crate) extent: Extent,
+    pub extent: Extent,
 }
 
 // Each connection costs a thread, except in `idle`.
