@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tests::{Ended, Nsqd, Tool};
@@ -92,6 +93,25 @@ async fn two_file_systems_are_refused_at_the_first_file() {
     assert_eq!(ended.code, 1, "{}", ended.stderr);
     assert!(fatal(&ended).ends_with("--work-dir and --output-dir must be on one file system"));
     nsqd.await_channel("t", CHANNEL, |channel| channel["depth"] == 1).await;
+}
+
+#[tokio::test]
+async fn a_message_that_came_too_often_is_written() {
+    // Protects messages from being dropped after some kills: NSQ's client finishes them unseen.
+    let nsqd = Nsqd::start().await;
+    let mut consumer = nsqd.consumer("t", CHANNEL, 1).await;
+    nsqd.connect().await.publish("t", "again").await;
+    for attempt in 1..=9 {
+        let message = consumer.next_message().await;
+        assert_eq!(message.attempts, attempt);
+        consumer.req(message.id, Duration::ZERO).await;
+    }
+    drop(consumer);
+    let folder = TempDir::with_prefix("nsq-to-file-").expect("a temporary folder can be made");
+    let tool = start(&nsqd, folder.path(), &[]);
+    nsqd.await_channel("t", CHANNEL, |channel| is_empty(channel) && channel["client_count"] == 1).await;
+    assert_eq!(tool.terminated().await.code, 0);
+    crate::tool_to_file::check_files(folder.path(), &[("out/t.log", "again\n")]);
 }
 
 #[tokio::test]
