@@ -24,6 +24,7 @@
 
 mod certificates;
 mod client;
+mod consumers;
 mod deadline;
 mod http;
 mod http_server;
@@ -39,6 +40,7 @@ mod tool;
 
 pub use self::client::{Client, Message, Received, compressed};
 pub use certificates::{Authority, Identity, Tls};
+pub use consumers::{consume, next_message, try_consume};
 pub use deadline::{DEADLINE, SILENCE, within};
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};

@@ -33,7 +33,9 @@ impl Connector {
     pub(crate) async fn connect(&self, address: &str) -> Result<Connected, ConnectError> {
         tracing::info!("{} ({address}) connecting to nsqd", self.label);
         let socket = dial(address, self.config.local_addr, self.config.dial_timeout).await?;
-        Handshake::new(socket, address, &self.config, &self.label).run(self.tls.as_ref()).await
+        let handshake = Handshake::new(socket, address, &self.config, &self.label);
+        // Boxed, or each connection would keep room for it as long as it lives.
+        Box::pin(handshake.run(self.tls.as_ref())).await
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {

@@ -64,7 +64,8 @@ impl Consumer {
         hub.tasks().spawn(pacer::run(Arc::clone(&hub)));
         let subscriber = Arc::new(Subscriber { hub: Arc::clone(&hub), connector, topic, channel });
         match source {
-            Source::Nsqds(addresses) => begin_fixed(&subscriber, addresses).await?,
+            // Boxed, since all of the handshake is in it.
+            Source::Nsqds(addresses) => Box::pin(begin_fixed(&subscriber, addresses)).await?,
             Source::Lookupds(addresses) => begin_finding(&subscriber, &addresses)?,
         }
         Ok(consumer)

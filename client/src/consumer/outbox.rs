@@ -137,10 +137,10 @@ impl Outbox {
         !std::mem::replace(&mut self.is_woken, true)
     }
 
-    /// Moves all that waits into `out`, which is empty.
+    /// Moves all that waits into `out`, which is empty. RDY and CLS go first, so that what is requeued behind them does not come
+    /// back at once.
     pub(super) fn take(&mut self, out: &mut BytesMut) -> Taken {
         self.is_woken = false;
-        std::mem::swap(&mut self.bytes, out);
         if let Some(count) = self.rdy.take() {
             Command::Rdy { count }.encode(out);
         }
@@ -149,6 +149,12 @@ impl Outbox {
         }
         if std::mem::take(&mut self.has_nop) {
             Command::Nop.encode(out);
+        }
+        if out.is_empty() {
+            std::mem::swap(&mut self.bytes, out);
+        } else {
+            out.extend_from_slice(&self.bytes);
+            self.bytes.clear();
         }
         match (out.is_empty(), self.is_finished()) {
             (false, _) => Taken::Bytes,
@@ -203,7 +209,7 @@ mod tests {
         outbox.set_rdy(6);
         outbox.nop();
         let id = "0123456789abcdef";
-        assert_eq!(taken(&mut outbox), bytes(&format!("FIN {id}\nTOUCH {id}\nREQ {id} 1500\nRDY 6\nNOP\n")));
+        assert_eq!(taken(&mut outbox), bytes(&format!("RDY 6\nNOP\nFIN {id}\nTOUCH {id}\nREQ {id} 1500\n")));
         assert_eq!(taken(&mut outbox), (Taken::Nothing, String::new()));
         assert_eq!((outbox.in_flight(), outbox.done()), (1, (1, 1)));
     }

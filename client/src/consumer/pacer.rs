@@ -35,3 +35,45 @@ pub(super) async fn run(hub: Arc<Hub>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, label::Label};
+
+    fn hub() -> Arc<Hub> {
+        let label = Label::consumer(&"t".parse().unwrap(), &"c".parse().unwrap());
+        Hub::new(Arc::new(Config::default()), label)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_that_takes_too_long_is_forced() {
+        // Protects the end of a program from a message that nobody ever finishes.
+        let hub = hub();
+        let link = hub.join("127.0.0.1:4150", 2500).unwrap();
+        link.receive(1);
+        hub.stop();
+        let began = Instant::now();
+        let pacer = tokio::spawn(run(Arc::clone(&hub)));
+        hub.forced().cancelled().await;
+        assert_eq!(began.elapsed().as_secs(), STOP_LIMIT.as_secs());
+        pacer.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_ends_with_the_last_connection() {
+        // Protects a quick end: nothing waits for the limit.
+        let hub = hub();
+        let link = hub.join("127.0.0.1:4150", 2500).unwrap();
+        let began = Instant::now();
+        let pacer = tokio::spawn(run(Arc::clone(&hub)));
+        hub.stop();
+        assert!(hub.join("127.0.0.1:4152", 2500).is_none(), "no connection begins any more");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!pacer.is_finished());
+        hub.leave(&link);
+        pacer.await.unwrap();
+        assert_eq!(began.elapsed().as_secs(), 1);
+        assert!(!hub.forced().is_cancelled());
+    }
+}

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use client::{Config, Consumer, ConsumerError, Source};
-use tests::{HttpServer, LogCapture, Lookupd, Nsqd, within};
+use tests::{HttpServer, LogCapture, Lookupd, Nsqd, next_message, try_consume, within};
 
 async fn consumer(addresses: &[String], config: Config) -> Result<Consumer, ConsumerError> {
-    let source = Source::Lookupds(addresses.to_vec());
-    Consumer::connect("t".parse().unwrap(), "c".parse().unwrap(), config, source).await
+    try_consume(Source::Lookupds(addresses.to_vec()), config).await
 }
 
 fn soon() -> Config {
@@ -25,7 +24,7 @@ async fn await_connections(consumer: &Consumer, count: usize) {
 }
 
 async fn expect_body(consumer: &mut Consumer, body: &str) {
-    let message = within("a message", consumer.next()).await.expect("it was not stopped");
+    let message = next_message(consumer).await;
     assert_eq!(message.body, body);
     message.finish();
 }

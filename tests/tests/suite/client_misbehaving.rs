@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use client::{Config, Consumer, Message, Source};
+use client::{Config, Consumer, Source};
 use protocol::{CLOSE_WAIT, Frame, HEARTBEAT, MessageId};
-use tests::{LogCapture, MockConnection, MockNsqd, within};
+use tests::{LogCapture, MockConnection, MockNsqd, consume, next_message, try_consume, within};
 
 /// Reconnects soon.
 fn config() -> Config {
@@ -13,16 +13,10 @@ fn config() -> Config {
 
 /// A consumer, and the nsqd's end of its connection.
 async fn pair(mock: &MockNsqd, config: Config) -> (Consumer, MockConnection) {
-    let source = Source::Nsqds(vec![mock.address()]);
-    let connecting = Consumer::connect("t".parse().unwrap(), "c".parse().unwrap(), config, source);
-    let (consumer, mut connection) =
-        within("a consumer", async { tokio::join!(connecting, mock.accept_subscribed()) }).await;
+    let connecting = consume(vec![mock.address()], config);
+    let (consumer, mut connection) = tokio::join!(connecting, mock.accept_subscribed());
     assert_eq!(connection.next_command().await, "RDY 10");
-    (consumer.unwrap(), connection)
-}
-
-async fn next(consumer: &mut Consumer) -> Message {
-    within("a message", consumer.next()).await.expect("it was not stopped")
+    (consumer, connection)
 }
 
 /// The consumer drops this connection and makes another one, which works.
@@ -34,7 +28,7 @@ async fn expect_reconnect(mock: &MockNsqd, consumer: &mut Consumer, mut old: Moc
     let (mut new, _old) = tokio::join!(mock.accept_subscribed(), closing);
     assert_eq!(new.next_command().await, "RDY 10");
     new.message(7, 1, b"after").await;
-    let message = next(consumer).await;
+    let message = next_message(consumer).await;
     assert_eq!(message.body, "after");
     message.finish();
     assert_eq!(new.next_deed().await, format!("FIN {}", MessageId::from_u64(7)));
@@ -50,7 +44,7 @@ async fn frames_may_come_in_pieces() {
         connection.send([*byte]).await;
         tokio::task::yield_now().await;
     }
-    let message = next(&mut consumer).await;
+    let message = next_message(&mut consumer).await;
     assert_eq!(message.body, "in pieces");
     message.finish();
     assert_eq!(connection.next_command().await, format!("FIN {}", MessageId::from_u64(1)));
@@ -77,7 +71,7 @@ async fn errors_about_a_message_are_no_reason_to_leave() {
         connection.frame(&Frame::Error(code.as_bytes())).await;
     }
     connection.message(1, 1, b"x").await;
-    next(&mut consumer).await.finish();
+    next_message(&mut consumer).await.finish();
     assert_eq!(connection.next_command().await, format!("FIN {}", MessageId::from_u64(1)));
     let address = mock.address();
     let line = log.await_line("E_FIN_FAILED").await;
@@ -117,7 +111,7 @@ async fn the_size_of_messages_may_be_bounded() {
     let mock = MockNsqd::start().await;
     let (mut consumer, mut connection) = pair(&mock, Config { max_msg_size: 100_000, ..config() }).await;
     connection.message(1, 1, &vec![b'x'; 100_000]).await;
-    let message = next(&mut consumer).await;
+    let message = next_message(&mut consumer).await;
     assert_eq!(message.body.len(), 100_000);
     message.finish();
     connection.send(&MockConnection::message_frame(2, 1, &vec![b'x'; 100_001])[..34]).await;
@@ -154,7 +148,7 @@ async fn what_was_on_a_lost_connection_is_not_given_out() {
     drop(connection);
     let mut new = mock.accept_subscribed().await;
     new.message(3, 1, b"new").await;
-    let message = next(&mut consumer).await;
+    let message = next_message(&mut consumer).await;
     assert_eq!(message.body, "new");
     message.finish();
     let counts = handle.counts();
@@ -164,10 +158,10 @@ async fn what_was_on_a_lost_connection_is_not_given_out() {
 #[tokio::test]
 async fn an_nsqd_that_floods_is_held_back() {
     // Protects memory from an nsqd that sends more than it was allowed: reading stops, and goes on when there is room.
+    const COUNT: u64 = 20_000;
     let mock = MockNsqd::start().await;
     let (mut consumer, mut connection) = pair(&mock, config()).await;
     let handle = consumer.handle();
-    const COUNT: u64 = 20_000;
     let flooding = tokio::spawn(async move {
         let body = vec![b'x'; 2000];
         for number in 0..COUNT {
@@ -185,7 +179,7 @@ async fn an_nsqd_that_floods_is_held_back() {
     .await;
     assert!(handle.counts().received < COUNT / 2, "{} are held", handle.counts().received);
     for _ in 0..COUNT {
-        next(&mut consumer).await.finish();
+        next_message(&mut consumer).await.finish();
     }
     let mut connection = within("the end of the flood", flooding).await.unwrap();
     for number in 0..COUNT {
@@ -203,7 +197,7 @@ async fn a_stop_ends_what_nsqd_does_not_end() {
     assert_eq!(connection.next_command().await, "CLS");
     connection.message(1, 1, b"late").await;
     connection.frame(&Frame::Response(CLOSE_WAIT)).await;
-    let message = next(&mut consumer).await;
+    let message = next_message(&mut consumer).await;
     assert!(within("the end", consumer.next()).await.is_none());
     message.finish();
     assert_eq!(connection.next_command().await, format!("FIN {}", MessageId::from_u64(1)));
@@ -217,7 +211,7 @@ async fn what_identify_answers_is_checked() {
     let mock = MockNsqd::start().await;
     let check = async |answer: &[u8], config: Config, expected: &str| {
         let source = Source::Nsqds(vec![mock.address()]);
-        let connecting = Consumer::connect("t".parse().unwrap(), "c".parse().unwrap(), config, source);
+        let connecting = try_consume(source, config);
         let answering = async {
             let mut connection = mock.accept().await;
             connection.send(answer).await;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use client::{Config, Consumer, Requeue, Source};
-use tests::{LogCapture, Nsqd, within};
+use client::{Config, Consumer, Requeue};
+use tests::{LogCapture, Nsqd, consume, next_message, within};
 
 async fn nsqds(count: usize) -> Vec<Nsqd> {
     let mut nsqds = Vec::new();
@@ -14,9 +14,7 @@ async fn nsqds(count: usize) -> Vec<Nsqd> {
 }
 
 async fn consumer(nsqds: &[Nsqd], config: Config) -> Consumer {
-    let source = Source::Nsqds(nsqds.iter().map(|nsqd| nsqd.tcp_address().to_string()).collect());
-    let connecting = Consumer::connect("t".parse().unwrap(), "c".parse().unwrap(), config, source);
-    within("a consumer", connecting).await.unwrap()
+    consume(nsqds.iter().map(|nsqd| nsqd.tcp_address().to_string()).collect(), config).await
 }
 
 /// The RDY of the first consumer on an nsqd.
@@ -75,7 +73,7 @@ async fn with_more_nsqds_than_messages_allowed_each_has_its_turn() {
     await_rdys(&nsqds, &[0, 0, 1]).await;
     let mut from = Vec::new();
     for _ in 0..3 {
-        let message = within("a message", consumer.next()).await.expect("it was not stopped");
+        let message = next_message(&mut consumer).await;
         from.push(message.nsqd_address().to_owned());
         message.finish();
     }
@@ -99,7 +97,7 @@ async fn failures_pause_all_connections() {
     let mut consumer = consumer(&nsqds, config).await;
     await_rdys(&nsqds, &[5, 5]).await;
     nsqds[0].connect().await.publish("t", b"x").await;
-    let message = within("a message", consumer.next()).await.expect("it was not stopped");
+    let message = next_message(&mut consumer).await;
     message.requeue(Requeue::default());
     await_rdys(&nsqds, &[0, 0]).await;
     let line = log.await_line("backing off").await;
@@ -110,7 +108,7 @@ async fn failures_pause_all_connections() {
     for nsqd in &nsqds {
         nsqd.connect().await.publish("t", b"y").await;
     }
-    let message = within("a message", consumer.next()).await.expect("it was not stopped");
+    let message = next_message(&mut consumer).await;
     message.finish();
     log.await_line("exiting backoff, returning all to RDY 5").await;
     await_rdys(&nsqds, &[5, 5]).await;
@@ -122,9 +120,9 @@ async fn what_is_no_failure_does_not_pause() {
     let nsqds = nsqds(1).await;
     let mut consumer = consumer(&nsqds, Config { max_in_flight: 10, ..Config::default() }).await;
     nsqds[0].connect().await.publish("t", b"x").await;
-    let message = within("a message", consumer.next()).await.expect("it was not stopped");
+    let message = next_message(&mut consumer).await;
     message.requeue(Requeue::after(Duration::ZERO).without_backoff());
-    let message = within("the message again", consumer.next()).await.expect("it was not stopped");
+    let message = next_message(&mut consumer).await;
     assert_eq!(message.attempts, 2);
     assert_eq!(rdy(&nsqds[0]).await, 10);
 }

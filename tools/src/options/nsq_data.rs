@@ -9,7 +9,7 @@ use protocol::TopicName;
 
 /// Looks into the data path of an nsqd that is not running
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "nsq_data", version, about)]
 pub struct Args {
     /// Directory of the queues
     #[arg(long, value_name = "PATH", default_value = ".", global = true)]

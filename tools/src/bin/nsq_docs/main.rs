@@ -15,7 +15,7 @@ use clap_complete::{Shell, generate};
 
 /// Writes shell completions and man pages of all programs.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "nsq_docs", version, about)]
 struct Args {
     /// Folder to write to: `bash`, `zsh`, `fish` and `man` are made in it.
     folder: PathBuf,
