@@ -13,6 +13,7 @@ pub mod listen;
 pub mod log;
 pub mod options;
 pub mod process;
+pub mod re2;
 pub mod reload;
 pub mod reports;
 pub mod signals;

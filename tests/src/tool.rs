@@ -91,14 +91,22 @@ impl Tool {
         Self::start(name, arguments).ended().await
     }
 
-    /// Runs NSQ's own utility to its end, if the variable `NSQ_REFERENCE_TOOLS` says in which folder they are.
+    /// Starts NSQ's own utility, if the variable `NSQ_REFERENCE_TOOLS` says in which folder they are.
     #[expect(clippy::print_stderr, reason = "a skipped test has to be seen")]
-    pub async fn run_reference(name: &str, arguments: &[&str]) -> Option<Ended> {
+    pub fn start_reference(name: &str, arguments: &[&str]) -> Option<Self> {
         let Some(folder) = std::env::var_os("NSQ_REFERENCE_TOOLS").map(PathBuf::from) else {
             eprintln!("skipped, NSQ_REFERENCE_TOOLS is not set: {name} {}", arguments.join(" "));
             return None;
         };
-        Some(Self::start_program(name, &folder.join(name), arguments).ended().await)
+        Some(Self::start_program(name, &folder.join(name), arguments))
+    }
+
+    /// Runs NSQ's own utility to its end, if the variable `NSQ_REFERENCE_TOOLS` says in which folder they are.
+    pub async fn run_reference(name: &str, arguments: &[&str]) -> Option<Ended> {
+        match Self::start_reference(name, arguments) {
+            Some(tool) => Some(tool.ended().await),
+            None => None,
+        }
     }
 
     /// Writes to its stdin.

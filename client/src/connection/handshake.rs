@@ -23,6 +23,8 @@ pub(crate) struct Connected {
     pub(crate) inbox: Inbox,
     /// The highest RDY that nsqd takes.
     pub(crate) max_rdy_count: u32,
+    /// How long nsqd waits for a message, and how long at most, whatever TOUCH says. In milliseconds; 0 if it does not tell.
+    pub(crate) msg_timeouts_ms: [u64; 2],
 }
 
 impl Connected {
@@ -69,7 +71,8 @@ impl<'a> Handshake<'a> {
         }
         let max_rdy_count =
             if identified.max_rdy_count == 0 { MAX_RDY_COUNT } else { identified.max_rdy_count };
-        Ok(Connected { stream: self.stream, inbox: self.inbox, max_rdy_count })
+        let msg_timeouts_ms = [identified.msg_timeout, identified.max_msg_timeout];
+        Ok(Connected { stream: self.stream, inbox: self.inbox, max_rdy_count, msg_timeouts_ms })
     }
 
     async fn identify(&mut self) -> Result<IdentifyResponse, ConnectError> {

@@ -72,6 +72,7 @@ impl Subscriber {
                 self.hub.label()
             );
         }
+        self.hub.note_msg_timeouts(connected.msg_timeouts_ms);
         let link = self.hub.join(address, max_rdy_count);
         Ok(link.map(|link| Subscribed { stream: connected.stream, inbox: connected.inbox, link }))
     }

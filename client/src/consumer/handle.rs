@@ -1,6 +1,6 @@
 //! What other tasks may ask of a consumer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::hub::Hub;
 
@@ -57,6 +57,17 @@ impl Handle {
     /// How many messages may be in flight.
     pub fn max_in_flight(&self) -> u32 {
         self.hub.max_in_flight()
+    }
+
+    /// How long a message may be held before nsqd takes it back, unless it is touched: the shortest time that an nsqd has told
+    /// so far.
+    pub fn msg_timeout(&self) -> Option<Duration> {
+        self.hub.msg_timeouts()[0]
+    }
+
+    /// How long a message may be held, however often it is touched: the shortest time that an nsqd has told so far.
+    pub fn max_msg_timeout(&self) -> Option<Duration> {
+        self.hub.msg_timeouts()[1]
     }
 
     /// What was done so far.

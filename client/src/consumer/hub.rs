@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -33,6 +33,8 @@ pub(super) struct Hub {
     // Copy of `Pacing::is_calm`, so that a success costs no lock.
     is_calm: AtomicBool,
     received: AtomicU64,
+    // The shortest that nsqds have told.
+    msg_timeouts_ms: [AtomicU64; 2],
     /// Something for the pacer: a pause has begun, or a connection is gone.
     news: Notify,
     stopping: CancellationToken,
@@ -64,6 +66,7 @@ impl Hub {
             pace: Mutex::new(pace),
             is_calm: AtomicBool::new(true),
             received: AtomicU64::new(0),
+            msg_timeouts_ms: [const { AtomicU64::new(u64::MAX) }; 2],
             news: Notify::new(),
             stopping: CancellationToken::new(),
             forced: CancellationToken::new(),
@@ -107,6 +110,19 @@ impl Hub {
     }
 
     // Connections.
+
+    /// An nsqd has told how long it waits for messages; 0 for not.
+    pub(super) fn note_msg_timeouts(&self, told: [u64; 2]) {
+        for (shortest, told) in self.msg_timeouts_ms.iter().zip(told).filter(|(_, told)| *told != 0) {
+            shortest.fetch_min(told, Ordering::Relaxed);
+        }
+    }
+
+    /// The shortest of what was told.
+    pub(super) fn msg_timeouts(&self) -> [Option<Duration>; 2] {
+        let shortest = self.msg_timeouts_ms.each_ref().map(|shortest| shortest.load(Ordering::Relaxed));
+        shortest.map(|ms| (ms != u64::MAX).then(|| Duration::from_millis(ms)))
+    }
 
     /// A subscribed connection; `None` if the consumer stops.
     pub(super) fn join(self: &Arc<Self>, address: &str, max_rdy_count: u32) -> Option<Arc<Link>> {

@@ -6,12 +6,12 @@ use std::process::Command;
 use tests::Nsqd;
 
 /// A mounted file system of a few MiB; unmounted when dropped.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// `None`, with a printed line, where mounting is not allowed.
     #[expect(clippy::print_stdout, reason = "a test that does not run says so")]
-    fn mount() -> Option<Self> {
+    pub(crate) fn mount() -> Option<Self> {
         let folder = tempfile::TempDir::with_prefix("nsqd-small-").expect("a temporary folder can be made");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
@@ -24,7 +24,7 @@ impl SmallDisk {
         mounted.then_some(Self(folder))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 

@@ -4,11 +4,12 @@ use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
     "nsqd",
     "nsqlookupd",
     "nsq_stat",
     "nsq_tail",
+    "nsq_to_file",
     "nsq_to_http",
     "nsq_to_nsq",
     "to_nsq",

@@ -13,17 +13,21 @@ pub(crate) struct Row {
 }
 
 /// A failed check.
-const fn check(tool: &'static str, arguments: &'static [&'static str], text: &'static str) -> Row {
+pub(crate) const fn check(tool: &'static str, arguments: &'static [&'static str], text: &'static str) -> Row {
     Row { tool, arguments, code: 1, text, as_reference: true }
 }
 
 /// A check that the reference does not make, or makes otherwise.
-const fn better(tool: &'static str, arguments: &'static [&'static str], text: &'static str) -> Row {
+pub(crate) const fn better(
+    tool: &'static str,
+    arguments: &'static [&'static str],
+    text: &'static str,
+) -> Row {
     Row { tool, arguments, code: 1, text, as_reference: false }
 }
 
 /// A command line that cannot be read.
-const fn usage(tool: &'static str, arguments: &'static [&'static str], text: &'static str) -> Row {
+pub(crate) const fn usage(tool: &'static str, arguments: &'static [&'static str], text: &'static str) -> Row {
     Row { tool, arguments, code: 2, text, as_reference: true }
 }
 
@@ -37,7 +41,7 @@ fn compare(row: &Row, ended: &Ended, whose: &str) {
     assert_eq!(ended.stdout, "", "{what}");
 }
 
-async fn run(rows: &[Row]) {
+pub(crate) async fn run(rows: &[Row]) {
     for row in rows {
         compare(row, &Tool::run(row.tool, row.arguments).await, "ours");
         if row.as_reference

@@ -11,6 +11,7 @@ pub mod nsq_bench;
 pub mod nsq_data;
 pub mod nsq_stat;
 pub mod nsq_tail;
+pub mod nsq_to_file;
 pub mod nsq_to_http;
 pub mod nsq_to_nsq;
 pub mod to_nsq;

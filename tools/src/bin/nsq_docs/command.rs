@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command, CommandFactory, ValueHint};
 use daemon::options::{Flag, Kind, Program};
-use tools::options::{nsq_bench, nsq_data, nsq_stat, nsq_tail, nsq_to_http, nsq_to_nsq, to_nsq};
+use tools::options::{nsq_bench, nsq_data, nsq_stat, nsq_tail, nsq_to_file, nsq_to_http, nsq_to_nsq, to_nsq};
 
 /// Shown in place of the default that depends on the host.
 const NODE_ID: u16 = 0;
@@ -14,6 +14,7 @@ pub(crate) fn all() -> Vec<Command> {
         (nsqlookupd::options::program(), "Knows which nsqd has which topics"),
         (nsq_stat::program(), "Watches a channel: one summed line per interval"),
         (nsq_tail::program(), "Shows the messages of topics"),
+        (nsq_to_file::program(), "Writes messages to files, and acknowledges what is on the disk"),
         (nsq_to_http::program(), "Makes an HTTP request of each message"),
         (nsq_to_nsq::program(), "Publishes messages to other nsqds"),
         (to_nsq::program(), "Publishes standard input"),
