@@ -6,10 +6,10 @@ use hyper::{
     StatusCode,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::exposition::Exposition;
-use crate::reports::Pages;
+use crate::{options::Value, reports::Pages};
 
 /// An answer; its body is always there in full.
 pub type Response = hyper::Response<Full<Bytes>>;
@@ -120,4 +120,35 @@ pub fn tls_required(https_port: i32) -> Response {
     *response.status_mut() = StatusCode::FORBIDDEN;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
+}
+
+/// 200 with the value of an option, as `/config/:opt` shows it: texts bare, durations in ns.
+pub fn option(value: &Value) -> Response {
+    match value {
+        Value::Text(text) if text.is_empty() => empty(),
+        Value::Text(value) => text(value.clone()),
+        Value::Bool(value) => json(value),
+        Value::Int(value) | Value::Choice(value) | Value::Duration { ns: value } => json(value),
+        Value::Texts(texts) => json(texts),
+        Value::Float(number) => json(number),
+        Value::Floats(numbers) => json(&numbers.iter().map(|number| Number(*number)).collect::<Vec<_>>()),
+    }
+}
+
+/// A number that is written without a fraction if it has none, as NSQ does.
+#[derive(Debug, Clone, Copy)]
+pub struct Number(pub f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[expect(clippy::cast_possible_truncation, reason = "what the cast changes is not used")]
+        let whole = self.0 as i64;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::float_cmp,
+            reason = "that they are equal is the question"
+        )]
+        let is_whole = whole as f64 == self.0;
+        if is_whole { serializer.serialize_i64(whole) } else { serializer.serialize_f64(self.0) }
+    }
 }

@@ -22,7 +22,11 @@ pub enum Methods {
     Get,
     /// Besides, POST.
     GetPost,
-    /// Besides, PUT.
+    /// Besides, POST and DELETE.
+    GetPostDelete,
+    /// Besides GET and HEAD, DELETE.
+    GetDelete,
+    /// Besides GET and HEAD, PUT.
     GetPut,
     /// POST.
     Post,
@@ -37,6 +41,8 @@ impl Methods {
         match self {
             Self::Get => is_get,
             Self::GetPost => is_get || *method == Method::POST,
+            Self::GetPostDelete => is_get || matches!(*method, Method::POST | Method::DELETE),
+            Self::GetDelete => is_get || *method == Method::DELETE,
             Self::GetPut => is_get || *method == Method::PUT,
             Self::Post => *method == Method::POST,
             Self::Put => *method == Method::PUT,
@@ -48,6 +54,8 @@ impl Methods {
         HeaderValue::from_static(match self {
             Self::Get => "GET, OPTIONS",
             Self::GetPost => "GET, OPTIONS, POST",
+            Self::GetPostDelete => "DELETE, GET, OPTIONS, POST",
+            Self::GetDelete => "DELETE, GET, OPTIONS",
             Self::GetPut => "GET, OPTIONS, PUT",
             Self::Post => "OPTIONS, POST",
             Self::Put => "OPTIONS, PUT",

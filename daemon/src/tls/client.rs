@@ -6,7 +6,7 @@ use rustls::{ClientConfig, crypto::ring, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{files, files::TlsError, options::MinVersion};
+use super::{certificates::AnyCertificate, files, files::TlsError, options::MinVersion};
 
 /// What a daemon trusts and shows where it is the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +17,14 @@ pub struct ClientTlsOptions {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The lowest version that is spoken.
     pub min_version: MinVersion,
+    /// Whether every certificate is believed.
+    pub is_unchecked: bool,
 }
 
 /// The system's roots, and nothing to show.
 impl Default for ClientTlsOptions {
     fn default() -> Self {
-        Self { root_ca: None, identity: None, min_version: MinVersion::Tls12 }
+        Self { root_ca: None, identity: None, min_version: MinVersion::Tls12, is_unchecked: false }
     }
 }
 
@@ -32,10 +34,14 @@ impl ClientTlsOptions {
     /// # Errors
     /// [`TlsError`]
     pub fn config(&self) -> Result<ClientConfig, TlsError> {
-        let roots = files::roots(self.root_ca.as_deref())?;
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_protocol_versions(self.min_version.versions())?;
-        let builder = builder.with_root_certificates(roots);
+        let builder = if self.is_unchecked {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else {
+            builder.with_root_certificates(files::roots(self.root_ca.as_deref())?)
+        };
         let Some((certificate, key)) = &self.identity else { return Ok(builder.with_no_client_auth()) };
         Ok(builder.with_client_auth_cert(files::certificates(certificate)?, files::key(key)?)?)
     }

@@ -1,0 +1,11 @@
+//! The HTTP face: NSQ's API of nsqadmin, and the page.
+
+mod acting;
+mod compression;
+mod config;
+mod graphite;
+mod reading;
+mod route;
+mod serve;
+
+pub(crate) use serve::serve;
