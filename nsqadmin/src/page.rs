@@ -2,8 +2,7 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
-use daemon::http::respond::Response;
-use http_body_util::Full;
+use daemon::http::{Body, respond::Response};
 use hyper::{
     HeaderMap, StatusCode,
     header::{
@@ -41,7 +40,7 @@ impl Page {
     pub(crate) fn index(&self) -> Response {
         let file = Files::get("index.html").map(|file| file.data).unwrap_or_default();
         let page = String::from_utf8_lossy(&file).replace("{{base}}", &self.base);
-        let mut response = Response::new(Full::new(page.into()));
+        let mut response = Response::new(Body::from(page));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
@@ -71,7 +70,7 @@ impl Page {
         };
         let is_known = tag.is_some() && request.get(IF_NONE_MATCH) == tag.as_ref();
         let mut response =
-            Response::new(Full::new(if is_known { bytes::Bytes::new() } else { bytes.into_owned().into() }));
+            Response::new(if is_known { Body::default() } else { Body::from(bytes.into_owned()) });
         if is_known {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         }
