@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use daemon::{ask::Asker, log::Log};
 
-use crate::{access::Access, cluster::View, notify::Notifier, options::Start, page::Page};
+use crate::{access::Access, cluster::View, live::Live, notify::Notifier, options::Start, page::Page};
 
 /// The view of the cluster, the rules, and what the page is.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(crate) struct Admin {
     pub(crate) log: Log,
     pub(crate) hostname: String,
     pub(crate) view: View,
+    pub(crate) live: Live,
     pub(crate) access: Access,
     pub(crate) notifier: Notifier,
     pub(crate) page: Page,

@@ -12,5 +12,6 @@ mod access;
 mod notify;
 
 mod cluster;
+mod live;
 
 pub use run::run;

@@ -21,6 +21,7 @@ use crate::{
     admin::Admin,
     cluster::{Upstream, View},
     http,
+    live::Poller,
     notify::Notifier,
     options::Start,
     page::Page,
@@ -67,7 +68,9 @@ fn serve(start: Start, hostname: String, log: Log) -> Result<(), Failure> {
     let listener = Listener::bind(&ListenAddress::Tcp(options.http_address.clone())).map_err(instantiate)?;
     let (lookupds, nsqds) = (options.lookupd_http_addresses.clone(), options.nsqd_http_addresses.clone());
     let (notifier, telling) = Notifier::new(options.notification_http_endpoint.clone(), asker.clone());
+    let (poller, live) = Poller::new(options.poll_interval, options.history_memory);
     let admin = Arc::new(Admin {
+        live,
         view: View::new(Upstream::new(asker.clone()), lookupds, nsqds),
         access: Access::new(options),
         page: Page::new(&options.base_path, options.dev_static_dir.clone()),
@@ -86,6 +89,8 @@ fn serve(start: Start, hostname: String, log: Log) -> Result<(), Failure> {
         let name = listener.name();
         info!("HTTP: listening on {name}");
         let telling = tokio::spawn(telling);
+        let looking = Arc::clone(&admin);
+        let looking = tokio::spawn(async move { poller.run(&looking.view).await });
         let accept = listener.accept(|accepted| serve_http(&requests, &admin, accepted));
         let manager = ServiceManager::from_environment();
         let report = async {
@@ -106,6 +111,7 @@ fn serve(start: Start, hostname: String, log: Log) -> Result<(), Failure> {
         info!("HTTP: closing {name}");
         requests.finish("HTTP").await;
         telling.abort();
+        looking.abort();
         stopped.map_err(|error| format!("listener failed - {error}"))
     })?;
     workers.stop();

@@ -38,7 +38,7 @@ pub(crate) struct Lookup {
 }
 
 /// `/nodes` of an nsqlookupd.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct NodeList {
     #[serde(deserialize_with = "or_default")]
@@ -69,15 +69,31 @@ pub(crate) struct Producer {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Stats {
+    pub(crate) version: String,
     pub(crate) health: String,
     pub(crate) start_time: i64,
     #[serde(deserialize_with = "or_default")]
     pub(crate) topics: Vec<TopicStats>,
     #[serde(deserialize_with = "or_default")]
     pub(crate) memory: Memory,
+    /// What an operator has to look at. Not in NSQ's document.
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) alarms: Vec<AlarmStats>,
     /// Clients that publish.
     #[serde(deserialize_with = "or_default")]
     pub(crate) producers: Vec<serde::de::IgnoredAny>,
+}
+
+/// Damage that an nsqd has met.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct AlarmStats {
+    pub(crate) number: u64,
+    pub(crate) topic: Option<String>,
+    pub(crate) file: String,
+    pub(crate) what: String,
+    /// Unix time in s.
+    pub(crate) since: i64,
 }
 
 /// Of the process.
@@ -100,6 +116,8 @@ pub(crate) struct TopicStats {
     pub(crate) paused: bool,
     #[serde(deserialize_with = "or_default")]
     pub(crate) e2e_processing_latency: LatencyStats,
+    /// Its policies. Not in NSQ's document.
+    pub(crate) config: Option<serde_json::Value>,
 }
 
 /// A channel of an nsqd.

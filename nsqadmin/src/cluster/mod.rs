@@ -2,14 +2,16 @@
 //!
 //! Nothing is kept between two questions. What a server that fails would have said is missing, and said to be missing.
 
-mod documents;
+pub(crate) mod documents;
 mod latency;
 mod node;
+mod survey;
 mod tally;
 mod upstream;
 mod view;
 
-pub(crate) use node::{Node, NodeName};
+pub(crate) use node::{Node, NodeName, host_port};
+pub(crate) use survey::{Asked, LookupdSaid, NodeSaid, Survey, unix_ms};
 pub(crate) use tally::ChannelTally;
 pub(crate) use upstream::{Kind, Upstream};
 pub(crate) use view::{Nothing, Seen, View};

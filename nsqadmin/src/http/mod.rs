@@ -4,8 +4,11 @@ mod acting;
 mod compression;
 mod config;
 mod graphite;
+mod history;
+mod me;
 mod reading;
 mod route;
 mod serve;
+mod streaming;
 
 pub(crate) use serve::serve;

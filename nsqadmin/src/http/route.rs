@@ -15,7 +15,8 @@ use serde::Serialize;
 use super::{
     acting::{self, Action},
     compression::compressed,
-    config, graphite, reading,
+    config, graphite, history, me, reading,
+    streaming::{self, Leash},
 };
 use crate::{access::Denied, admin::Admin};
 
@@ -33,6 +34,10 @@ enum Route<'a> {
     Node(&'a str),
     Counter,
     Graphite,
+    Me,
+    Stream,
+    History,
+    Sparklines,
     Config(&'a str),
 }
 
@@ -61,6 +66,10 @@ impl<'a> Route<'a> {
             [Some("api"), Some("nodes"), Some(node), None, _] => Self::Node(node),
             [Some("api"), Some("counter"), None, ..] => Self::Counter,
             [Some("api"), Some("graphite"), None, ..] => Self::Graphite,
+            [Some("api"), Some("me"), None, ..] => Self::Me,
+            [Some("api"), Some("stream"), None, ..] => Self::Stream,
+            [Some("api"), Some("history"), None, ..] => Self::History,
+            [Some("api"), Some("sparklines"), None, ..] => Self::Sparklines,
             _ => return None,
         })
     }
@@ -82,7 +91,12 @@ impl<'a> Route<'a> {
 }
 
 /// Answers one request.
-pub(super) async fn answer(admin: &Arc<Admin>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+pub(super) async fn answer(
+    admin: &Arc<Admin>,
+    peer: SocketAddr,
+    leash: &Leash,
+    request: Request<Incoming>,
+) -> Answer {
     let (head, body) = request.into_parts();
     let path = plain_path(head.uri.path()).into_owned();
     let has_proxy = admin.start.options.graphite.as_ref().is_some_and(|graphite| graphite.is_proxied);
@@ -101,7 +115,7 @@ pub(super) async fn answer(admin: &Arc<Admin>, peer: SocketAddr, request: Reques
     if let Some(answer) = check_method(route.methods(), &head.method) {
         return answer;
     }
-    let response = act(admin, route, &head, peer, body).await.unwrap_or_else(Refusal::into_response);
+    let response = act(admin, route, &head, peer, leash, body).await.unwrap_or_else(Refusal::into_response);
     Answer { response: compressed(&head.headers, response).await, is_logged: route.is_logged() }
 }
 
@@ -110,6 +124,7 @@ async fn act(
     route: Route<'_>,
     head: &Parts,
     peer: SocketAddr,
+    leash: &Leash,
     body: Incoming,
 ) -> Result<Response, Refusal> {
     if matches!(head.method, Method::POST | Method::DELETE) {
@@ -135,6 +150,10 @@ async fn act(
         Route::Node(node) => reading::node(admin, node).await,
         Route::Counter => reading::counter(admin).await,
         Route::Graphite => graphite::rate(admin, &query()?).await,
+        Route::Me => Ok(me::me(admin, &head.headers)),
+        Route::Stream => streaming::stream(admin, leash, &query()?),
+        Route::History => history::history(admin, &query()?),
+        Route::Sparklines => history::sparklines(admin, &query()?),
         Route::Config(option) => {
             let is_change = head.method == Method::PUT;
             if let Err(denied) = admin.access.check_config(peer.ip(), &head.headers, is_change) {

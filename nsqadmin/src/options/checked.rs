@@ -16,6 +16,9 @@ use super::table;
 /// What is shorter is a mistake rather than a wish.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
+/// More often, nsqds have more to do with being looked at than with messages.
+const POLL_INTERVAL_MIN: Duration = Duration::from_millis(100);
+
 /// What nsqadmin runs with. The fields have the names of their flags.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the table of flags says what each means")]
@@ -32,6 +35,9 @@ pub struct Options {
     pub lookupd_http_addresses: Vec<String>,
     /// As `lookupd_http_addresses`.
     pub nsqd_http_addresses: Vec<String>,
+    pub poll_interval: Duration,
+    /// In bytes.
+    pub history_memory: usize,
     pub http_client_connect_timeout: Duration,
     pub http_client_request_timeout: Duration,
     pub http_client_tls: ClientTlsOptions,
@@ -95,6 +101,8 @@ impl Options {
             max_connections: r.int("max-connections", 0..=i64::MAX)?,
             lookupd_http_addresses: lookupds,
             nsqd_http_addresses: nsqds,
+            poll_interval: r.duration("poll-interval", POLL_INTERVAL_MIN)?,
+            history_memory: r.int("history-memory", 1 << 20..=1 << 40)?,
             http_client_connect_timeout: r.duration("http-client-connect-timeout", TIMEOUT_MIN)?,
             http_client_request_timeout: r.duration("http-client-request-timeout", TIMEOUT_MIN)?,
             http_client_tls: client_tls(r)?,

@@ -45,6 +45,16 @@ fn cluster() -> Group {
                 .key("nsqd_http_addresses")
                 .argument("address"),
             duration(
+                "poll-interval",
+                Duration::from_secs(2),
+                "time between two looks at the cluster while somebody watches; otherwise it is 5s at least",
+            ),
+            int(
+                "history-memory",
+                64 << 20,
+                "bytes for the history of topics, channels and nodes; beyond them, those with the fewest messages lose theirs",
+            ),
+            duration(
                 "http-client-connect-timeout",
                 Duration::from_secs(2),
                 "time to connect to an nsqd or nsqlookupd",
