@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, path::PathBuf};
 
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 use daemon::http::respond::Response;
 use http_body_util::Full;
 use hyper::{
@@ -57,17 +58,13 @@ impl Page {
         if !is_name {
             return None;
         }
-        let (bytes, tag) = match &self.folder {
-            Some(folder) => {
-                let path = folder.join(name);
-                let is_file =
-                    path.metadata().is_ok_and(|found| found.is_file() && found.len() <= FILE_BYTES_MAX);
-                (Cow::Owned(std::fs::read(path).ok().filter(|_| is_file)?), None)
-            }
-            None => {
-                let EmbeddedFile { data, metadata } = Files::get(name)?;
-                (data, Some(tag(&metadata.sha256_hash())))
-            }
+        let (bytes, tag) = if let Some(folder) = &self.folder {
+            let path = folder.join(name);
+            let is_file = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= FILE_BYTES_MAX);
+            (Cow::Owned(std::fs::read(path).ok().filter(|_| is_file)?), None)
+        } else {
+            let EmbeddedFile { data, metadata } = Files::get(name)?;
+            (data, Some(tag(&metadata.sha256_hash())))
         };
         let is_known = tag.is_some() && request.get(IF_NONE_MATCH) == tag.as_ref();
         let mut response =
@@ -90,8 +87,8 @@ fn nosniff(headers: &mut HeaderMap) {
 }
 
 fn tag(hash: &[u8]) -> HeaderValue {
-    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(format!("\"{hex}\"")).expect("hex digits and quotes")
+    let tag = format!("\"{}\"", BASE64_STANDARD_NO_PAD.encode(hash));
+    HeaderValue::try_from(tag).expect("base64 and quotes")
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -38,7 +38,7 @@ pub(crate) struct Lookup {
 }
 
 /// `/nodes` of an nsqlookupd.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct NodeList {
     #[serde(deserialize_with = "or_default")]
