@@ -24,7 +24,8 @@ impl Nsqadmin {
 
     /// As [`Nsqadmin::start`], with further flags.
     pub async fn start_with(lookupds: &[&Lookupd], flags: &[&str]) -> Self {
-        let lookupds = lookupds.iter().map(|lookupd| format!("--lookupd-http-address={}", lookupd.http_address()));
+        let lookupds =
+            lookupds.iter().map(|lookupd| format!("--lookupd-http-address={}", lookupd.http_address()));
         let flags: Vec<String> = lookupds.chain(flags.iter().map(ToString::to_string)).collect();
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         Self::start_on(&flags).await

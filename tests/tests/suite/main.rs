@@ -29,6 +29,7 @@ mod lookupd_tls;
 mod metrics;
 mod nsq_bench;
 mod nsq_data;
+mod nsqadmin_api;
 mod options;
 mod pause_empty_delete;
 mod policies;
