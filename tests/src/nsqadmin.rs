@@ -65,7 +65,7 @@ impl Nsqadmin {
 
     /// As [`Nsqadmin::request`], with further header lines such as `X-Forwarded-User: alice`.
     pub async fn request_with(&self, method: &str, target: &str, body: &str, headers: &[&str]) -> Response {
-        let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+        let headers: String = headers.iter().flat_map(|header| [*header, "\r\n"]).collect();
         let length = body.len();
         let address = self.address;
         let request = format!(
