@@ -4,6 +4,7 @@ mod acting;
 mod compression;
 mod config;
 mod graphite;
+mod metrics;
 mod reading;
 mod route;
 mod serve;
