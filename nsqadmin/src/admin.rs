@@ -1,6 +1,9 @@
 //! The daemon's shared parts, as its HTTP face uses them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::AtomicU64,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use daemon::{ask::Asker, log::Log};
 
@@ -17,6 +20,11 @@ pub(crate) struct Admin {
     pub(crate) access: Access,
     pub(crate) notifier: Notifier,
     pub(crate) page: Page,
+    pub(crate) start_unix: u64,
+    /// Begun.
+    pub(crate) actions: AtomicU64,
+    /// Of those who may not act.
+    pub(crate) denied: AtomicU64,
     /// Asks whoever is not of the cluster.
     pub(crate) asker: Asker,
 }

@@ -1,7 +1,8 @@
 //! The page and its files: in the binary, or in a folder while somebody works on them.
 
-use std::{borrow::Cow, path::PathBuf};
+use std::path::PathBuf;
 
+use bytes::Bytes;
 use daemon::http::{Body, respond::Response};
 use hyper::{
     HeaderMap, StatusCode,
@@ -9,7 +10,7 @@ use hyper::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, IF_NONE_MATCH,
     },
 };
-use rust_embed::{EmbeddedFile, RustEmbed};
+use include_dir::{Dir, include_dir};
 
 /// Of a file of the folder.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -17,11 +18,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       font-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
 
-#[derive(RustEmbed)]
-#[folder = "ui/"]
-#[exclude = "tests/*"]
-#[exclude = "*.md"]
-struct Files;
+static FILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/ui");
 
 /// Serves the page.
 #[derive(Debug)]
@@ -38,8 +35,8 @@ impl Page {
 
     /// The page, for whichever path of it.
     pub(crate) fn index(&self) -> Response {
-        let file = Files::get("index.html").map(|file| file.data).unwrap_or_default();
-        let page = String::from_utf8_lossy(&file).replace("{{base}}", &self.base);
+        let file = FILES.get_file("index.html").and_then(|file| file.contents_utf8()).unwrap_or_default();
+        let page = file.replace("{{base}}", &self.base);
         let mut response = Response::new(Body::from(page));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -56,21 +53,16 @@ impl Page {
         if !is_name {
             return None;
         }
-        let (bytes, tag) = match &self.folder {
-            Some(folder) => {
-                let path = folder.join(name);
-                let is_file =
-                    path.metadata().is_ok_and(|found| found.is_file() && found.len() <= FILE_BYTES_MAX);
-                (Cow::Owned(std::fs::read(path).ok().filter(|_| is_file)?), None)
-            }
-            None => {
-                let EmbeddedFile { data, metadata } = Files::get(name)?;
-                (data, Some(tag(&metadata.sha256_hash())))
-            }
+        let (bytes, tag) = if let Some(folder) = &self.folder {
+            let path = folder.join(name);
+            let is_file = path.metadata().is_ok_and(|found| found.is_file() && found.len() <= FILE_BYTES_MAX);
+            (Bytes::from(std::fs::read(path).ok().filter(|_| is_file)?), None)
+        } else {
+            let file = FILES.get_file(name)?.contents();
+            (Bytes::from_static(file), Some(tag(file)))
         };
         let is_known = tag.is_some() && request.get(IF_NONE_MATCH) == tag.as_ref();
-        let mut response =
-            Response::new(if is_known { Body::default() } else { Body::from(bytes.into_owned()) });
+        let mut response = Response::new(Body::from(if is_known { Bytes::new() } else { bytes }));
         if is_known {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         }
@@ -88,9 +80,10 @@ fn nosniff(headers: &mut HeaderMap) {
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
 }
 
-fn tag(hash: &[u8]) -> HeaderValue {
-    let hex: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    HeaderValue::try_from(format!("\"{hex}\"")).expect("hex digits and quotes")
+/// Of what a file has: it changes when that does.
+fn tag(file: &[u8]) -> HeaderValue {
+    let tag = format!("\"{:08x}-{:x}\"", crc32fast::hash(file), file.len());
+    HeaderValue::try_from(tag).expect("hex digits and quotes")
 }
 
 fn content_type(name: &str) -> &'static str {

@@ -1,6 +1,9 @@
 //! The life of the daemon: bind, serve, stop.
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use daemon::{
     address::ListenAddress,
@@ -18,7 +21,7 @@ use tracing::info;
 
 use crate::{
     access::Access,
-    admin::Admin,
+    admin::{Admin, unix_seconds},
     cluster::{Upstream, View},
     http,
     live::Poller,
@@ -76,6 +79,9 @@ fn serve(start: Start, hostname: String, log: Log) -> Result<(), Failure> {
         page: Page::new(&options.base_path, options.dev_static_dir.clone()),
         asker,
         notifier,
+        start_unix: u64::try_from(unix_seconds()).unwrap_or(0),
+        actions: AtomicU64::new(0),
+        denied: AtomicU64::new(0),
         hostname,
         log,
         start,

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Every wait has a deadline, and whatever goes wrong is a panic that says what was awaited. When a test fails, the log of
-//! its daemon is printed. The binaries are `NSQD_BIN` and `NSQLOOKUPD_BIN`, or else the workspace's own, which `cargo build`
+//! its daemon is printed. The binaries are `NSQD_BIN`, `NSQLOOKUPD_BIN` and `NSQADMIN_BIN`, or else the workspace's own, which `cargo build`
 //! must have built. `NSQD_IS_REFERENCE=1` says that they are NSQ's: tests of what we do better are skipped then.
 #![expect(
     clippy::panic,
@@ -31,6 +31,7 @@ mod log_file;
 mod lookup_client;
 mod lookup_server;
 mod lookupd;
+mod nsqadmin;
 mod nsqd;
 mod process;
 
@@ -43,6 +44,7 @@ pub use log_file::await_line;
 pub use lookup_client::LookupClient;
 pub use lookup_server::{LookupServer, Mood};
 pub use lookupd::Lookupd;
+pub use nsqadmin::Nsqadmin;
 pub use nsqd::{Nsqd, Stats, tool};
 
 /// Whether the binary under test is NSQ's own.

@@ -56,7 +56,7 @@ impl Access {
             return Err(Denied::ReadOnly);
         }
         let is_admin =
-            self.admins.is_empty() || self.from_proxy(headers).is_some_and(|user| self.admins.contains(user));
+            self.admins.is_empty() || self.proxy_user(headers).is_some_and(|user| self.admins.contains(user));
         if is_admin { Ok(()) } else { Err(Denied::NoAdmin) }
     }
 
@@ -92,11 +92,11 @@ impl Access {
 
     /// Who asks: the user of Basic credentials, or else who the proxy says it is. For notes, not for decisions.
     pub(crate) fn user(&self, headers: &HeaderMap) -> Option<String> {
-        basic_user(headers).or_else(|| self.from_proxy(headers).map(ToOwned::to_owned))
+        basic_user(headers).or_else(|| self.proxy_user(headers).map(ToOwned::to_owned))
     }
 
     /// The first value of the header.
-    fn from_proxy<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    fn proxy_user<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         headers.get(&self.header)?.to_str().ok().filter(|user| !user.is_empty())
     }
 }

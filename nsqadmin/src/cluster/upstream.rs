@@ -1,6 +1,13 @@
 //! Asking nsqds and nsqlookupds over HTTP: several at once, some of which may fail.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use daemon::ask::{AskError, Asker, secure_url};
 use parking_lot::Mutex;
@@ -71,12 +78,22 @@ pub(crate) struct Upstream {
     /// The HTTPS ports of those that take no plain HTTP, by host:port.
     secure: Mutex<HashMap<String, u16>>,
     places: Semaphore,
+    /// Requests.
+    pub(crate) asked: AtomicU64,
+    /// Those of them without a good answer.
+    pub(crate) failed: AtomicU64,
 }
 
 impl Upstream {
     pub(crate) fn new(asker: Asker) -> Arc<Self> {
         let places = Semaphore::new(ASKED_AT_ONCE_MAX);
-        Arc::new(Self { asker, secure: Mutex::default(), places })
+        Arc::new(Self {
+            asker,
+            secure: Mutex::default(),
+            places,
+            asked: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        })
     }
 
     /// The document at a path of the server at `address`, host:port.
@@ -132,6 +149,21 @@ impl Upstream {
     }
 
     async fn ask(
+        &self,
+        method: Method,
+        address: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<u8>, QueryError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let answer = self.exchange(method, address, path, query).await;
+        if answer.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    async fn exchange(
         &self,
         method: Method,
         address: &str,

@@ -180,7 +180,7 @@ impl View {
             if (info.broadcast_address.is_empty() || info.http_port == 0)
                 && let Some((host, port)) = address.rsplit_once(':')
             {
-                info.broadcast_address = host.trim_matches(['[', ']']).to_owned();
+                host.trim_matches(['[', ']']).clone_into(&mut info.broadcast_address);
                 info.http_port = port.parse().unwrap_or(0);
             }
         }

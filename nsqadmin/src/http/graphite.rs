@@ -98,7 +98,7 @@ mod tests {
                 statsd_prefix: String::new(),
                 statsd_counter_format: String::new(),
                 statsd_gauge_format: String::new(),
-                statsd_interval: Duration::from_secs(60),
+                statsd_interval: Duration::from_mins(1),
             };
             assert_eq!(render_url(&graphite).as_str(), expected);
         }

@@ -6,6 +6,7 @@ mod config;
 mod graphite;
 mod history;
 mod me;
+mod metrics;
 mod reading;
 mod route;
 mod serve;

@@ -1,6 +1,9 @@
 //! Which path does what, by which method.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use daemon::http::{
     Answer,
@@ -15,7 +18,7 @@ use serde::Serialize;
 use super::{
     acting::{self, Action},
     compression::compressed,
-    config, graphite, history, me, reading,
+    config, graphite, history, me, metrics, reading,
     streaming::{self, Leash},
 };
 use crate::{access::Denied, admin::Admin};
@@ -38,6 +41,7 @@ enum Route<'a> {
     Stream,
     History,
     Sparklines,
+    Metrics,
     Config(&'a str),
 }
 
@@ -54,6 +58,7 @@ impl<'a> Route<'a> {
         }
         Some(match parts {
             [Some("ping"), None, ..] => Self::Ping,
+            [Some("metrics"), None, ..] => Self::Metrics,
             [Some("" | "topics" | "nodes" | "counter" | "lookup"), None, ..]
             | [Some("topics" | "nodes"), Some(_), None, ..]
             | [Some("topics"), Some(_), Some(_), None, _] => Self::Page,
@@ -86,7 +91,7 @@ impl<'a> Route<'a> {
 
     /// Whether each request is worth a line in the log.
     fn is_logged(self) -> bool {
-        !matches!(self, Self::Ping | Self::Static(_))
+        !matches!(self, Self::Ping | Self::Static(_) | Self::Metrics)
     }
 }
 
@@ -129,14 +134,17 @@ async fn act(
 ) -> Result<Response, Refusal> {
     if matches!(head.method, Method::POST | Method::DELETE) {
         if let Err(denied) = admin.access.check_action(&head.headers) {
+            admin.denied.fetch_add(1, Ordering::Relaxed);
             return Ok(forbidden(denied));
         }
         let action = action(route, &head.method, body).await?;
+        admin.actions.fetch_add(1, Ordering::Relaxed);
         return acting::act(admin, action, head, peer).await;
     }
     let query = || Query::parse(head.uri.query().unwrap_or_default());
     match route {
         Route::Ping => Ok(respond::plain(StatusCode::OK, "OK")),
+        Route::Metrics => Ok(metrics::metrics(admin)),
         Route::Page => Ok(admin.page.index()),
         Route::Static(name) => Ok(admin
             .page

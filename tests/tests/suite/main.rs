@@ -29,6 +29,8 @@ mod lookupd_tls;
 mod metrics;
 mod nsq_bench;
 mod nsq_data;
+mod nsqadmin_api;
+mod nsqadmin_process;
 mod options;
 mod pause_empty_delete;
 mod policies;
