@@ -119,6 +119,16 @@ impl Asker {
         Ok((response.status(), self.body(response).await?))
     }
 
+    /// As [`Asker::exchange`], by POST and with a body.
+    ///
+    /// # Errors
+    /// There is no answer, or it is too large.
+    pub async fn post(&self, url: Url, body: Vec<u8>) -> Result<(StatusCode, Vec<u8>), AskError> {
+        let request = self.client.post(url).header(header::ACCEPT, ACCEPT).body(body);
+        let response = request.send().await?;
+        Ok((response.status(), self.body(response).await?))
+    }
+
     /// As it is answered to GET, for somebody else.
     ///
     /// # Errors

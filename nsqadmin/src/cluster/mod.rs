@@ -13,5 +13,5 @@ mod view;
 pub(crate) use node::{Node, NodeName, host_port};
 pub(crate) use survey::{Asked, LookupdSaid, NodeSaid, Survey, unix_ms};
 pub(crate) use tally::ChannelTally;
-pub(crate) use upstream::{Kind, Upstream};
+pub(crate) use upstream::{Failure, Kind, QueryError, Upstream};
 pub(crate) use view::{Nothing, Seen, View};

@@ -15,6 +15,9 @@ use super::{
     view::View,
 };
 
+/// The consumers at a node, and how that is called.
+pub(crate) type NodeClients = (String, Vec<ClientStats>);
+
 /// What all servers said, each for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
@@ -23,7 +26,7 @@ pub(crate) struct Survey {
     /// By address.
     pub(crate) nodes: Vec<NodeSaid>,
     /// Consumers, by topic and channel, of those that were asked for.
-    pub(crate) clients: BTreeMap<(String, String), Vec<(String, Vec<ClientStats>)>>,
+    pub(crate) clients: BTreeMap<(String, String), Vec<NodeClients>>,
     /// Channels that nsqlookupds know of, by topic, of the topics that were asked for.
     pub(crate) reserved: BTreeMap<String, BTreeSet<String>>,
 }
@@ -117,7 +120,7 @@ impl View {
         topic: &str,
         channel: &str,
         nodes: Vec<(String, String)>,
-    ) -> Vec<(String, Vec<ClientStats>)> {
+    ) -> Vec<NodeClients> {
         let answers = all(nodes.into_iter().map(|(name, at)| {
             let (upstream, topic, channel) =
                 (Arc::clone(&self.upstream), topic.to_owned(), channel.to_owned());

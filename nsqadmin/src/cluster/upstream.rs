@@ -71,6 +71,14 @@ pub(crate) struct Answers<T> {
     pub(crate) failures: Vec<Failure>,
 }
 
+/// What is wanted of a server.
+#[derive(Debug, Clone, Copy)]
+enum Ask<'a> {
+    Get,
+    /// With this body.
+    Post(&'a [u8]),
+}
+
 /// Asks servers.
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -103,7 +111,7 @@ impl Upstream {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, QueryError> {
-        let body = self.ask(Method::GET, address, path, query).await?;
+        let body = self.ask(Ask::Get, address, path, query).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
@@ -114,7 +122,18 @@ impl Upstream {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<(), QueryError> {
-        self.ask(Method::POST, address, path, query).await.map(drop)
+        self.post_body(address, path, query, &[]).await
+    }
+
+    /// As [`Upstream::post`], with a body.
+    pub(crate) async fn post_body(
+        &self,
+        address: &str,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<(), QueryError> {
+        self.ask(Ask::Post(body), address, path, query).await.map(drop)
     }
 
     /// Asks all of them at once.
@@ -150,13 +169,13 @@ impl Upstream {
 
     async fn ask(
         &self,
-        method: Method,
+        ask: Ask<'_>,
         address: &str,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<u8>, QueryError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let answer = self.exchange(method, address, path, query).await;
+        let answer = self.exchange(ask, address, path, query).await;
         if answer.is_err() {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
@@ -165,14 +184,14 @@ impl Upstream {
 
     async fn exchange(
         &self,
-        method: Method,
+        ask: Ask<'_>,
         address: &str,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<u8>, QueryError> {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
         let url = self.url(address, path, query)?;
-        let answer = self.asker.exchange(method.clone(), url.clone()).await;
+        let answer = self.send(ask, url.clone()).await;
         if answer.is_err() && url.scheme() == "https" {
             // It may have gone back to plain HTTP.
             self.secure.lock().remove(address);
@@ -183,13 +202,21 @@ impl Upstream {
             && let Some(secure) = secure_url(&url, &body)
         {
             self.remember(address, secure.port_or_known_default());
-            (status, body) = self.asker.exchange(method, secure).await?;
+            (status, body) = self.send(ask, secure).await?;
         }
         if status == StatusCode::OK {
             return Ok(body);
         }
         let shown = body.get(..SHOWN_BYTES_MAX).unwrap_or(&body);
         Err(QueryError::Status { status, body: String::from_utf8_lossy(shown).into_owned() })
+    }
+
+    async fn send(&self, ask: Ask<'_>, url: Url) -> Result<(StatusCode, Vec<u8>), AskError> {
+        match ask {
+            Ask::Get => self.asker.exchange(Method::GET, url).await,
+            Ask::Post([]) => self.asker.exchange(Method::POST, url).await,
+            Ask::Post(body) => self.asker.post(url, body.to_vec()).await,
+        }
     }
 
     fn url(&self, address: &str, path: &str, query: &[(&str, &str)]) -> Result<Url, QueryError> {

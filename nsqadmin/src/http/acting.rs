@@ -15,9 +15,10 @@ use protocol::{ChannelName, TopicName};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::info;
 
+use super::messages::Draft;
 use crate::{
     admin::{Admin, unix_seconds},
-    cluster::{Kind, Node, NodeName, Nothing, Seen},
+    cluster::{Kind, Node, NodeName, Nothing, QueryError, Seen},
     notify::Notice,
 };
 
@@ -27,12 +28,37 @@ const BYTES_MAX: usize = 1 << 20;
 /// What somebody wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
-    Create { topic: TopicName, channel: Option<ChannelName> },
-    DeleteTopic { topic: String },
-    DeleteChannel { topic: String, channel: String },
-    Topic { topic: String, verb: Verb },
-    Channel { topic: String, channel: String, verb: Verb },
-    Tombstone { topic: TopicName, node: String },
+    Create {
+        topic: TopicName,
+        channel: Option<ChannelName>,
+    },
+    DeleteTopic {
+        topic: String,
+    },
+    DeleteChannel {
+        topic: String,
+        channel: String,
+    },
+    Topic {
+        topic: String,
+        verb: Verb,
+    },
+    Channel {
+        topic: String,
+        channel: String,
+        verb: Verb,
+    },
+    Tombstone {
+        topic: TopicName,
+        node: String,
+    },
+    /// `to` is as nsqd takes it.
+    Seek {
+        topic: String,
+        channel: String,
+        to: String,
+    },
+    Publish(Draft),
 }
 
 /// What is done to a queue.
@@ -82,7 +108,7 @@ struct TombstoneBody {
 }
 
 /// The first JSON value of the body; what follows it is not looked at.
-async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, String> {
+pub(super) async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, String> {
     let bytes = body::read(body, BYTES_MAX, "BODY_TOO_BIG").await.map_err(|refusal| refusal.message)?;
     let mut values = serde_json::Deserializer::from_slice(&bytes).into_iter();
     match values.next() {
@@ -127,8 +153,11 @@ impl Action {
 
     fn topic(&self) -> &str {
         match self {
-            Self::Create { topic, .. } | Self::Tombstone { topic, .. } => topic.as_str(),
-            Self::DeleteTopic { topic }
+            Self::Create { topic, .. }
+            | Self::Tombstone { topic, .. }
+            | Self::Publish(Draft { topic, .. }) => topic.as_str(),
+            Self::Seek { topic, .. }
+            | Self::DeleteTopic { topic }
             | Self::DeleteChannel { topic, .. }
             | Self::Topic { topic, .. }
             | Self::Channel { topic, .. } => topic,
@@ -138,8 +167,10 @@ impl Action {
     fn channel(&self) -> &str {
         match self {
             Self::Create { channel, .. } => channel.as_ref().map_or("", ChannelName::as_str),
-            Self::DeleteChannel { channel, .. } | Self::Channel { channel, .. } => channel,
-            Self::DeleteTopic { .. } | Self::Topic { .. } | Self::Tombstone { .. } => "",
+            Self::DeleteChannel { channel, .. }
+            | Self::Channel { channel, .. }
+            | Self::Seek { channel, .. } => channel,
+            Self::DeleteTopic { .. } | Self::Topic { .. } | Self::Tombstone { .. } | Self::Publish(_) => "",
         }
     }
 
@@ -157,6 +188,8 @@ impl Action {
             Self::Channel { verb: Verb::Unpause, .. } => &["unpause_channel"],
             Self::Channel { verb: Verb::Empty, .. } => &["empty_channel"],
             Self::Tombstone { .. } => &["tombstone_topic_producer"],
+            Self::Seek { .. } => &["seek_channel"],
+            Self::Publish(_) => &["publish_message"],
         }
     }
 
@@ -172,6 +205,8 @@ impl Action {
             Self::Channel { verb: Verb::Pause, .. } => ("/channel/pause", "pause channel"),
             Self::Channel { verb: Verb::Unpause, .. } => ("/channel/unpause", "unpause channel"),
             Self::Channel { verb: Verb::Empty, .. } => ("/channel/empty", "empty channel"),
+            Self::Seek { .. } => ("/channel/seek", "seek channel"),
+            Self::Publish(_) => ("/pub", "publish message"),
         }
     }
 }
@@ -208,9 +243,14 @@ pub(super) async fn act(
     );
     for name in action.names() {
         let channel = if name.ends_with("_topic") { "" } else { action.channel() };
-        let node = if let Action::Tombstone { node, .. } = &action { node.as_str() } else { "" };
+        let node = match &action {
+            Action::Tombstone { node, .. } | Action::Publish(Draft { node: Some(node), .. }) => node.as_str(),
+            _ => "",
+        };
         admin.notifier.notify(notice(admin, head, peer, (name, action.topic(), channel, node), &error));
     }
+    // Whoever watches sees it at once.
+    admin.live.hurry();
     found.map_err(Refusal::from)?;
     let message = if error.is_empty() { error } else { format!("WARNING: {error}") };
     Ok(respond::json(&Done { message, results: outcome.results }))
@@ -261,6 +301,7 @@ impl Outcome {
         match action {
             Action::Create { topic, channel } => self.create(admin, topic, channel.as_ref()).await,
             Action::Tombstone { topic, node } => self.tombstone(admin, topic.as_str(), node).await,
+            Action::Publish(draft) => self.publish(admin, draft).await,
             _ => self.change(admin, action).await,
         }
     }
@@ -312,19 +353,46 @@ impl Outcome {
         Ok(())
     }
 
+    /// At one nsqd, and not at another if that one fails: it may have taken the message all the same.
+    async fn publish(&mut self, admin: &Admin, draft: &Draft) -> Result<(), Nothing> {
+        let nodes = if let Some(node) = &draft.node {
+            let nodes = admin.view.nodes().await?.map(|nodes| nodes.iter().map(Node::name).collect());
+            let mut nodes = self.nodes(nodes);
+            nodes.retain(|address| address == node);
+            nodes
+        } else {
+            let place = admin.view.place(draft.topic.as_str()).await?;
+            self.nodes(place.map(|place| place.nodes))
+        };
+        let is_down = |node: &String| admin.live.is_down(node);
+        let node = nodes.iter().find(|node| !is_down(node)).or(nodes.first());
+        let Some(node) = node else { return Err(Nothing::Node) };
+        let defer = draft.defer_ms.to_string();
+        let query = [("topic", draft.topic.as_str()), ("defer", defer.as_str())];
+        let query = if draft.defer_ms == 0 { &query[..1] } else { &query };
+        let done = admin.view.upstream.post_body(node, "/pub", query, &draft.body).await;
+        self.note(Kind::Nsqd, "publish message", node.clone(), done);
+        Ok(())
+    }
+
     /// What is done wherever the topic is.
     async fn change(&mut self, admin: &Admin, action: &Action) -> Result<(), Nothing> {
         let place = admin.view.place(action.topic()).await?;
         let nodes = self.nodes(place.map(|place| place.nodes));
-        let query = [("topic", action.topic()), ("channel", action.channel())];
-        let query = if action.channel().is_empty() { &query[..1] } else { &query };
+        let mut query = vec![("topic", action.topic())];
+        if !action.channel().is_empty() {
+            query.push(("channel", action.channel()));
+        }
+        if let Action::Seek { to, .. } = action {
+            query.push(("to", to));
+        }
         if matches!(action, Action::DeleteTopic { .. } | Action::DeleteChannel { .. }) {
             // First, so that nobody is sent to where it was.
-            self.order(admin, Kind::Nsqlookupd, &admin.view.lookupds(), action.path(), query).await;
+            self.order(admin, Kind::Nsqlookupd, &admin.view.lookupds(), action.path(), &query).await;
         } else if nodes.is_empty() {
             self.warnings.push("no nsqd has the topic: nothing was done".to_owned());
         }
-        self.order(admin, Kind::Nsqd, &nodes, action.path(), query).await;
+        self.order(admin, Kind::Nsqd, &nodes, action.path(), &query).await;
         Ok(())
     }
 
@@ -343,14 +411,12 @@ impl Outcome {
         query: &[(&str, &str)],
     ) {
         for (node, done) in admin.view.order(servers, path, query).await {
-            let error = done.err().map(|error| error.to_string());
-            self.results.push(StepResult {
-                node,
-                kind: kind.to_string(),
-                step,
-                done: error.is_none(),
-                error,
-            });
+            self.note(kind, step, node, done);
         }
+    }
+
+    fn note(&mut self, kind: Kind, step: &'static str, node: String, done: Result<(), QueryError>) {
+        let error = done.err().map(|error| error.to_string());
+        self.results.push(StepResult { node, kind: kind.to_string(), step, done: error.is_none(), error });
     }
 }

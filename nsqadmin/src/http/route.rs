@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::{
     acting::{self, Action},
     compression::compressed,
-    config, graphite, history, me, metrics, reading,
+    config, graphite, history, me, metrics, peeking, reading,
     streaming::{self, Leash},
 };
 use crate::{access::Denied, admin::Admin};
@@ -41,6 +41,9 @@ enum Route<'a> {
     Stream,
     History,
     Sparklines,
+    Seek,
+    Publish,
+    Peek,
     Metrics,
     Config(&'a str),
 }
@@ -75,6 +78,9 @@ impl<'a> Route<'a> {
             [Some("api"), Some("stream"), None, ..] => Self::Stream,
             [Some("api"), Some("history"), None, ..] => Self::History,
             [Some("api"), Some("sparklines"), None, ..] => Self::Sparklines,
+            [Some("api"), Some("seek"), None, ..] => Self::Seek,
+            [Some("api"), Some("publish"), None, ..] => Self::Publish,
+            [Some("api"), Some("peek"), None, ..] => Self::Peek,
             _ => return None,
         })
     }
@@ -82,6 +88,7 @@ impl<'a> Route<'a> {
     fn methods(self) -> Methods {
         match self {
             Self::Topics => Methods::GetPost,
+            Self::Seek | Self::Publish => Methods::Post,
             Self::Topic(_) | Self::Channel(..) => Methods::GetPostDelete,
             Self::Node(_) => Methods::GetDelete,
             Self::Config(_) => Methods::GetPut,
@@ -132,11 +139,15 @@ async fn act(
     leash: &Leash,
     body: Incoming,
 ) -> Result<Response, Refusal> {
-    if matches!(head.method, Method::POST | Method::DELETE) {
-        if let Err(denied) = admin.access.check_action(&head.headers) {
-            admin.denied.fetch_add(1, Ordering::Relaxed);
-            return Ok(forbidden(denied));
-        }
+    let is_action = matches!(head.method, Method::POST | Method::DELETE);
+    // Bodies of messages are not for everybody, either.
+    if (is_action || route == Route::Peek)
+        && let Err(denied) = admin.access.check_action(&head.headers)
+    {
+        admin.denied.fetch_add(1, Ordering::Relaxed);
+        return Ok(forbidden(denied));
+    }
+    if is_action {
         let action = action(route, &head.method, body).await?;
         admin.actions.fetch_add(1, Ordering::Relaxed);
         return acting::act(admin, action, head, peer).await;
@@ -160,6 +171,8 @@ async fn act(
         Route::Graphite => graphite::rate(admin, &query()?).await,
         Route::Me => Ok(me::me(admin, &head.headers)),
         Route::Stream => streaming::stream(admin, leash, &query()?),
+        Route::Peek => peeking::peek(admin, &query()?, head, peer).await,
+        Route::Seek | Route::Publish => Err(Refusal::not_found("NOT_FOUND")),
         Route::History => history::history(admin, &query()?),
         Route::Sparklines => history::sparklines(admin, &query()?),
         Route::Config(option) => {
@@ -186,6 +199,8 @@ async fn action(route: Route<'_>, method: &Method, body: Incoming) -> Result<Act
         }
         Route::Topic(topic) => Action::verb(topic, None, body).await,
         Route::Channel(topic, channel) => Action::verb(topic, Some(channel), body).await,
+        Route::Seek => Action::seek(body).await,
+        Route::Publish => Action::publish(body).await,
         Route::Node(node) => Action::tombstone(node, body).await,
         _ => Err(Refusal::not_found("NOT_FOUND")),
     }

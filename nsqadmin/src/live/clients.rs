@@ -6,6 +6,7 @@ use super::{seen::NodeSeen, snapshot::ClientSeen};
 
 /// A consumer's connection.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the keys of the document")]
 pub(crate) struct Client<'a> {
     node: &'a str,
     remote_address: &'a str,

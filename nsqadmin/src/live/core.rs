@@ -207,7 +207,6 @@ impl Core {
         memory.at = said.asked.at;
         let mut seen = NodeSeen {
             address,
-            at: memory.at.clone(),
             producer: memory.producer.clone(),
             lookupds_expected: lookupds.len(),
             ..NodeSeen::default()
@@ -252,7 +251,7 @@ impl Core {
                 seen.down_since_ms = Some(*memory.down_since_ms.get_or_insert(now_ms));
             }
         }
-        seen.stats = memory.last.clone();
+        seen.stats.clone_from(&memory.last);
         seen
     }
 

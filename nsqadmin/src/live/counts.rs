@@ -36,6 +36,7 @@ pub(crate) struct Rates {
 
 /// A percentile of the time from publishing to FIN; of several nsqds, their largest and their mean.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the keys of the document")]
 pub(crate) struct Quantile {
     pub(crate) quantile: f64,
     pub(crate) value_ns: i64,

@@ -1,6 +1,9 @@
 //! The last hours of everything, in bounded memory.
 
-use std::{collections::HashMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write,
+};
 
 use serde::Serialize;
 
@@ -38,18 +41,19 @@ pub(crate) struct History {
 
 /// What was asked for: series by name, `null` where nothing is known.
 #[derive(Debug, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the keys of the document")]
 pub(crate) struct Series {
     step_s: u32,
     start_s: u32,
     points: usize,
-    series: HashMap<&'static str, Vec<Option<f32>>>,
+    series: BTreeMap<&'static str, Vec<Option<f32>>>,
 }
 
 /// Lines for the rows of a table, by topic.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Sparklines {
     step_s: u32,
-    series: HashMap<String, Vec<Option<f32>>>,
+    series: BTreeMap<String, Vec<Option<f32>>>,
 }
 
 impl History {

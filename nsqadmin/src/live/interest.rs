@@ -61,6 +61,11 @@ impl Live {
         self.interests.wanted.notify_one();
     }
 
+    /// Whether an nsqd did not answer at the last look.
+    pub(crate) fn is_down(&self, node: &str) -> bool {
+        self.snapshots.borrow().node(node).is_some_and(|node| !node.is_up())
+    }
+
     /// The snapshots as they come.
     pub(crate) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()

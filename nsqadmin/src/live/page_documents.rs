@@ -217,8 +217,8 @@ pub(crate) fn channel_page<'a>(
     };
     let clients = snapshot.clients.get(&(topic_name.to_owned(), name.to_owned()));
     let clients = clients.into_iter().flatten();
-    // One nsqd that can do it is enough: what the others cannot is said where it is tried.
-    let is_able = nodes.clone().any(|node| snapshot.able.contains(&node.address));
+    let mut present = nodes.clone().filter(|node| node.is_up()).peekable();
+    let is_able = present.peek().is_some() && present.all(|node| snapshot.able.contains(&node.address));
     let channel = Channel {
         topic: topic_name,
         name,

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     fn counts(messages: i64, depth: i64, in_flight: i64) -> Counts {
-        Counts { messages, depth, in_flight, ..Counts::default() }
+        Counts { depth, in_flight, messages, ..Counts::default() }
     }
 
     #[test]

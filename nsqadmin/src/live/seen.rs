@@ -196,8 +196,6 @@ fn each_channel_pair(
 pub(crate) struct NodeSeen {
     /// Its broadcast address and HTTP port.
     pub(crate) address: String,
-    /// Where it is asked.
-    pub(crate) at: String,
     pub(crate) producer: Producer,
     /// The nsqlookupds that know it.
     pub(crate) lookupds: Vec<String>,

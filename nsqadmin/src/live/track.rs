@@ -259,7 +259,9 @@ mod tests {
             track.observe(1_000_000 + second, &depth(7));
         }
         assert!(track.bytes() < 400, "{}", track.bytes());
-        assert!(track.read(COARSE, 360, 1_099_998).iter().all(|sample| sample[0] == 7.0));
+        assert!(
+            track.read(COARSE, 360, 1_099_998).iter().all(|sample| sample[0].to_bits() == 7f32.to_bits())
+        );
     }
 
     #[test]
