@@ -25,6 +25,7 @@
 mod certificates;
 mod client;
 mod deadline;
+mod events;
 mod http;
 mod http_server;
 mod log_file;
@@ -38,6 +39,7 @@ mod process;
 pub use certificates::{Authority, Identity, Tls};
 pub use client::{Client, Message, Received, compressed};
 pub use deadline::{DEADLINE, SILENCE, within};
+pub use events::Events;
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};
 pub use log_file::await_line;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::nsqd::tool;
 use crate::process::Process;
-use crate::{HttpConnection, Lookupd, Response, within};
+use crate::{Events, HttpConnection, Lookupd, Response, within};
 
 /// An nsqadmin on a free port of the loopback interface, killed when dropped.
 pub struct Nsqadmin {
@@ -79,6 +79,11 @@ impl Nsqadmin {
         let answer = self.request("GET", target, "").await;
         assert_eq!(answer.status, 200, "{target}: {}", answer.text());
         answer.json()
+    }
+
+    /// The events of a view, such as `topic&topic=orders`.
+    pub async fn watch(&self, view: &str) -> Events {
+        Events::open(self.address, &format!("/api/stream?view={view}")).await
     }
 
     /// Asks again until the document at `target` is as wanted.
