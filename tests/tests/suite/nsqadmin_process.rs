@@ -93,13 +93,15 @@ async fn figures_are_there_for_prometheus() {
     assert_eq!(admin.request("GET", "/api/topics", "").await.status, 502);
     let answer = admin.request("GET", "/metrics", "").await;
     assert_eq!(answer.header("Content-Type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    for line in [
-        "nsqadmin_upstream_requests_total 1",
-        "nsqadmin_upstream_failures_total 1",
-        "nsqadmin_actions_total 0",
-    ] {
-        assert!(answer.text().lines().any(|found| found == line), "{line} in {}", answer.text());
-    }
+    // It looks at the cluster by itself, too.
+    let text = answer.text();
+    let value = |name: &str| -> u64 {
+        let found = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        found.unwrap_or_else(|| panic!("no {name} in {text}"))
+    };
+    assert!(1 <= value("nsqadmin_upstream_requests_total "));
+    assert!(1 <= value("nsqadmin_upstream_failures_total "));
+    assert_eq!(value("nsqadmin_actions_total "), 0);
 }
 
 #[tokio::test]
