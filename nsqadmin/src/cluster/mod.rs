@@ -5,7 +5,7 @@
 pub(crate) mod documents;
 mod latency;
 mod node;
-mod survey;
+pub(crate) mod survey;
 mod tally;
 mod upstream;
 mod view;

@@ -96,9 +96,9 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Whether each request is worth a line in the log.
+    /// Whether each request is worth a line in the log. Pages ask for the past again and again.
     fn is_logged(self) -> bool {
-        !matches!(self, Self::Ping | Self::Static(_) | Self::Metrics)
+        !matches!(self, Self::Ping | Self::Static(_) | Self::Metrics | Self::History | Self::Sparklines)
     }
 }
 

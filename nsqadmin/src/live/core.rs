@@ -221,7 +221,10 @@ impl Core {
             seen.lookupds.push(lookupd.address.clone());
             let tombstones = own.tombstones.iter().copied().chain(std::iter::repeat(false));
             for (topic, is_tombstoned) in own.topics.iter().zip(tombstones) {
-                seen.registered.insert(topic.clone());
+                // One that answers says itself what it has.
+                if said.said.is_err() {
+                    seen.registered.insert(topic.clone());
+                }
                 if is_tombstoned {
                     seen.tombstoned.insert(topic.clone());
                 }

@@ -21,6 +21,9 @@ mod stream;
 mod track;
 mod view;
 
+#[cfg(test)]
+mod core_tests;
+
 pub(crate) use history::Subject;
 pub(crate) use interest::Live;
 pub(crate) use poller::Poller;

@@ -201,7 +201,7 @@ pub(crate) struct NodeSeen {
     pub(crate) lookupds: Vec<String>,
     /// How many should.
     pub(crate) lookupds_expected: usize,
-    /// The topics that nsqlookupds say it has, with those that are hidden.
+    /// While it does not answer: the topics that nsqlookupds say it has, with those that are hidden.
     pub(crate) registered: BTreeSet<String>,
     pub(crate) tombstoned: BTreeSet<String>,
     pub(crate) is_out_of_date: bool,
