@@ -33,6 +33,17 @@ pub struct AskSettings<'a> {
     pub is_https: bool,
 }
 
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Fetched {
+    /// 200 or not.
+    pub status: StatusCode,
+    /// The head `Content-Type`.
+    pub content_type: Option<String>,
+    /// All of it.
+    pub body: Vec<u8>,
+}
+
 /// Why there is no [`Asker`].
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "an error's message is its doc")]
@@ -92,6 +103,36 @@ impl Asker {
         self.body(response).await
     }
 
+    /// Asks without a body: the status of the answer, whatever it is, and its body.
+    ///
+    /// # Errors
+    /// There is no answer, or it is too large.
+    pub async fn exchange(&self, method: Method, url: Url) -> Result<(StatusCode, Vec<u8>), AskError> {
+        let response = self.client.request(method, url).header(header::ACCEPT, ACCEPT).send().await?;
+        Ok((response.status(), self.body(response).await?))
+    }
+
+    /// As [`Asker::exchange`], by POST and with a body.
+    ///
+    /// # Errors
+    /// There is no answer, or it is too large.
+    pub async fn post(&self, url: Url, body: Vec<u8>) -> Result<(StatusCode, Vec<u8>), AskError> {
+        let request = self.client.post(url).header(header::ACCEPT, ACCEPT).body(body);
+        let response = request.send().await?;
+        Ok((response.status(), self.body(response).await?))
+    }
+
+    /// As it is answered to GET, for somebody else.
+    ///
+    /// # Errors
+    /// There is no answer, or it is too large.
+    pub async fn fetch(&self, url: Url) -> Result<Fetched, AskError> {
+        let response = self.client.get(url).send().await?;
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|kind| kind.to_str().ok()).map(ToOwned::to_owned);
+        Ok(Fetched { status: response.status(), content_type, body: self.body(response).await? })
+    }
+
     async fn send(&self, url: Url, json: Option<&str>) -> Result<Response, reqwest::Error> {
         let method = if json.is_some() { Method::POST } else { Method::GET };
         let mut request = self.client.request(method, url).header(header::ACCEPT, ACCEPT);
@@ -113,8 +154,8 @@ impl Asker {
     }
 }
 
-/// Where a refusal sends to: the same host and path, another port.
-fn secure_url(url: &Url, body: &[u8]) -> Option<Url> {
+/// Where a refusal of plain HTTP sends to: the same host and path, another port.
+pub fn secure_url(url: &Url, body: &[u8]) -> Option<Url> {
     #[derive(Deserialize)]
     struct Refusal {
         https_port: u16,

@@ -19,8 +19,8 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub(crate) fn asker(options: &Options) -> Result<Asker, String> {
     let tls = ClientTlsOptions {
         root_ca: options.tls.root_ca.clone(),
-        identity: None,
         min_version: options.tls.min_version,
+        ..ClientTlsOptions::default()
     };
     let is_https = options.auth_http_addresses.iter().any(|address| address.starts_with("https:"));
     Timeouts::new(options).asker(&tls, is_https).map_err(|error| error.to_string())

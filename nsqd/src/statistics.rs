@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use daemon::{process, reports::unhurried};
+use daemon::{http::respond::Number, process, reports::unhurried};
 use protocol::Compression;
 use serde::Serialize;
 
@@ -293,23 +293,5 @@ impl ClientReport {
             tls_negotiated_protocol: "",
             tls_negotiated_protocol_is_mutual: tls,
         }
-    }
-}
-
-/// A number that is written without a fraction if it has none, as NSQ does.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Number(pub(crate) f64);
-
-impl Serialize for Number {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[expect(clippy::cast_possible_truncation, reason = "what the cast changes is not used")]
-        let whole = self.0 as i64;
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::float_cmp,
-            reason = "that they are equal is the question"
-        )]
-        let is_whole = whole as f64 == self.0;
-        if is_whole { serializer.serialize_i64(whole) } else { serializer.serialize_f64(self.0) }
     }
 }

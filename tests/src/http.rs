@@ -115,6 +115,11 @@ impl HttpConnection {
         within("the answer to broken chunks", self.try_exchange(method, &request)).await
     }
 
+    /// Sends a whole request as it is, and reads the answer.
+    pub async fn exchange_raw(&mut self, method: &str, request: &[u8]) -> Response {
+        self.exchange(method, request).await
+    }
+
     async fn exchange(&mut self, method: &str, request: &[u8]) -> Response {
         let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let what = format!("the answer to {}", line.escape_ascii());

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Every wait has a deadline, and whatever goes wrong is a panic that says what was awaited. When a test fails, the log of
-//! its daemon is printed. The binaries are `NSQD_BIN` and `NSQLOOKUPD_BIN`, or else the workspace's own, which `cargo build`
+//! its daemon is printed. The binaries are `NSQD_BIN`, `NSQLOOKUPD_BIN` and `NSQADMIN_BIN`, or else the workspace's own, which `cargo build`
 //! must have built. `NSQD_IS_REFERENCE=1` says that they are NSQ's: tests of what we do better are skipped then.
 #![expect(
     clippy::panic,
@@ -26,6 +26,7 @@ mod certificates;
 mod client;
 mod consumers;
 mod deadline;
+mod events;
 mod foreign_consumer;
 mod http;
 mod http_server;
@@ -35,6 +36,7 @@ mod lookup_client;
 mod lookup_server;
 mod lookupd;
 mod mock_nsqd;
+mod nsqadmin;
 mod nsqd;
 mod process;
 mod tool;
@@ -43,6 +45,7 @@ pub use self::client::{Client, Message, Received, compressed};
 pub use certificates::{Authority, Identity, Tls};
 pub use consumers::{consume, next_message, try_consume};
 pub use deadline::{DEADLINE, PATIENCE, SILENCE, within, within_time};
+pub use events::Events;
 pub use foreign_consumer::{ForeignConsumer, Kind};
 pub use http::{HttpConnection, Response};
 pub use http_server::{HttpServer, Request};
@@ -52,6 +55,7 @@ pub use lookup_client::LookupClient;
 pub use lookup_server::{LookupServer, Mood};
 pub use lookupd::Lookupd;
 pub use mock_nsqd::{MockConnection, MockNsqd};
+pub use nsqadmin::Nsqadmin;
 pub use nsqd::{Nsqd, Stats, tool};
 pub use rustix::process::Signal;
 pub use tool::{Ended, Tool};

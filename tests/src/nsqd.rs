@@ -291,6 +291,11 @@ impl Nsqd {
 pub struct Stats(pub Value);
 
 impl Stats {
+    /// Whether the nsqd has a topic.
+    pub fn has_topic(&self, topic: &str) -> bool {
+        self.0["topics"].as_array().is_some_and(|all| all.iter().any(|found| found["topic_name"] == topic))
+    }
+
     /// A topic's object.
     pub fn topic(&self, topic: &str) -> Value {
         named(&self.0["topics"], "topic_name", topic)

@@ -50,6 +50,21 @@ impl Process {
         flags: &[String],
         variables: &[(&str, &str)],
     ) -> (Self, Addresses) {
+        Self::start_with_listeners(program, flags, variables, true).await
+    }
+
+    /// Starts `program` and waits until its log names the address of its only listener.
+    pub(crate) async fn start_http(program: &PathBuf, flags: &[String]) -> (Self, SocketAddr) {
+        let (process, addresses) = Self::start_with_listeners(program, flags, &[], false).await;
+        (process, addresses.http)
+    }
+
+    async fn start_with_listeners(
+        program: &PathBuf,
+        flags: &[String],
+        variables: &[(&str, &str)],
+        has_tcp: bool,
+    ) -> (Self, Addresses) {
         let log_file = flags.iter().find_map(|flag| flag.strip_prefix("--log-file=")).map(Path::new);
         // What an earlier process wrote names addresses of old.
         let skipped = log_file.map_or(0, |file| std::fs::read(file).unwrap_or_default().len());
@@ -73,7 +88,7 @@ impl Process {
         let (addresses_tx, addresses_rx) = oneshot::channel();
         let log_reader = std::thread::spawn({
             let log = log.clone();
-            move || read_log(std::fs::File::from(stderr), &log, addresses_tx)
+            move || read_log(std::fs::File::from(stderr), &log, addresses_tx, has_tcp)
         });
         let process = Self { child, log, log_reader: Some(log_reader) };
         let addresses = match log_file {
@@ -152,10 +167,15 @@ fn print_log(lines: &[String]) {
     }
 }
 
-/// Collects the log, and sends the addresses as soon as both are known.
-fn read_log(stderr: std::fs::File, log: &Mutex<Vec<String>>, addresses_tx: oneshot::Sender<Addresses>) {
+/// Collects the log, and sends the addresses as soon as they are known.
+fn read_log(
+    stderr: std::fs::File,
+    log: &Mutex<Vec<String>>,
+    addresses_tx: oneshot::Sender<Addresses>,
+    has_tcp: bool,
+) {
     let mut addresses_tx = Some(addresses_tx);
-    let (mut tcp, mut http) = (None, None);
+    let (mut tcp, mut http) = ((!has_tcp).then_some(NOWHERE), None);
     for line in BufReader::new(stderr).split(b'\n') {
         let Ok(line) = line else { return };
         let line = String::from_utf8_lossy(&line).into_owned();

@@ -5,6 +5,7 @@ pub mod body;
 pub mod exposition;
 mod framing;
 mod patient;
+mod pieces;
 pub mod progress;
 pub mod query;
 pub mod respond;
@@ -12,6 +13,7 @@ pub mod routing;
 mod serve;
 
 pub use patient::Notes;
+pub use pieces::Body;
 pub use serve::{Answer, serve};
 
 /// The whole answer to a connection for which there is no place.

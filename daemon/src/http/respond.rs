@@ -1,18 +1,17 @@
 //! The forms of answers.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     StatusCode,
     header::{CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::exposition::Exposition;
-use crate::reports::Pages;
+use super::{exposition::Exposition, pieces::Body};
+use crate::{options::Value, reports::Pages};
 
-/// An answer; its body is always there in full.
-pub type Response = hyper::Response<Full<Bytes>>;
+/// An answer.
+pub type Response = hyper::Response<Body>;
 
 /// Tells clients that the answer is not wrapped as in NSQ 0.x.
 const NSQ_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-nsq-content-type");
@@ -65,7 +64,7 @@ impl Refusal {
 }
 
 fn answer(body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Body::from(body));
     response.headers_mut().insert(NSQ_CONTENT_TYPE, NSQ_VERSION);
     response
 }
@@ -96,12 +95,12 @@ pub fn json(document: &impl Serialize) -> Response {
 
 /// 200 with nothing to say, without NSQ's header.
 pub fn bare() -> Response {
-    Response::new(Full::new(Bytes::new()))
+    Response::new(Body::default())
 }
 
 /// A text without NSQ's header.
 pub fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(text.into()));
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
     response
@@ -109,7 +108,7 @@ pub fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response {
 
 /// 200 with figures for Prometheus.
 pub fn exposition(text: Exposition) -> Response {
-    let mut response = Response::new(Full::new(Bytes::from(text.into_text())));
+    let mut response = Response::new(Body::from(text.into_text()));
     response.headers_mut().insert(CONTENT_TYPE, PROMETHEUS);
     response
 }
@@ -120,4 +119,35 @@ pub fn tls_required(https_port: i32) -> Response {
     *response.status_mut() = StatusCode::FORBIDDEN;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
+}
+
+/// 200 with the value of an option, as `/config/:opt` shows it: texts bare, durations in ns.
+pub fn option(value: &Value) -> Response {
+    match value {
+        Value::Text(text) if text.is_empty() => empty(),
+        Value::Text(value) => text(value.clone()),
+        Value::Bool(value) => json(value),
+        Value::Int(value) | Value::Choice(value) | Value::Duration { ns: value } => json(value),
+        Value::Texts(texts) => json(texts),
+        Value::Float(number) => json(number),
+        Value::Floats(numbers) => json(&numbers.iter().map(|number| Number(*number)).collect::<Vec<_>>()),
+    }
+}
+
+/// A number that is written without a fraction if it has none, as NSQ does.
+#[derive(Debug, Clone, Copy)]
+pub struct Number(pub f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[expect(clippy::cast_possible_truncation, reason = "what the cast changes is not used")]
+        let whole = self.0 as i64;
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::float_cmp,
+            reason = "that they are equal is the question"
+        )]
+        let is_whole = whole as f64 == self.0;
+        if is_whole { serializer.serialize_i64(whole) } else { serializer.serialize_f64(self.0) }
+    }
 }

@@ -2,14 +2,13 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{
     Method, StatusCode,
     header::{ALLOW, HeaderValue, LOCATION},
 };
 
 use super::{
+    pieces::Body,
     query::unescape_path,
     respond::{Refusal, Response},
     serve::Answer,
@@ -22,7 +21,11 @@ pub enum Methods {
     Get,
     /// Besides, POST.
     GetPost,
-    /// Besides, PUT.
+    /// Besides, POST and DELETE.
+    GetPostDelete,
+    /// Besides GET and HEAD, DELETE.
+    GetDelete,
+    /// Besides GET and HEAD, PUT.
     GetPut,
     /// POST.
     Post,
@@ -37,6 +40,8 @@ impl Methods {
         match self {
             Self::Get => is_get,
             Self::GetPost => is_get || *method == Method::POST,
+            Self::GetPostDelete => is_get || matches!(*method, Method::POST | Method::DELETE),
+            Self::GetDelete => is_get || *method == Method::DELETE,
             Self::GetPut => is_get || *method == Method::PUT,
             Self::Post => *method == Method::POST,
             Self::Put => *method == Method::PUT,
@@ -48,6 +53,8 @@ impl Methods {
         HeaderValue::from_static(match self {
             Self::Get => "GET, OPTIONS",
             Self::GetPost => "GET, OPTIONS, POST",
+            Self::GetPostDelete => "DELETE, GET, OPTIONS, POST",
+            Self::GetDelete => "DELETE, GET, OPTIONS",
             Self::GetPut => "GET, OPTIONS, PUT",
             Self::Post => "OPTIONS, POST",
             Self::Put => "OPTIONS, PUT",
@@ -67,7 +74,7 @@ pub fn plain_path(path: &str) -> Cow<'_, str> {
 /// The answer to OPTIONS, and to a method that a route does not take; `None` if it takes it.
 pub fn check_method(methods: Methods, method: &Method) -> Option<Answer> {
     let (mut response, is_logged) = if *method == Method::OPTIONS {
-        (Response::new(Full::new(Bytes::new())), false)
+        (Response::new(Body::default()), false)
     } else if methods.has(method) {
         return None;
     } else {
@@ -87,7 +94,7 @@ pub fn unknown(
     correct: impl FnOnce(&str) -> Option<String>,
 ) -> Answer {
     if *method == Method::OPTIONS && path == "*" {
-        return Answer { response: Response::new(Full::new(Bytes::new())), is_logged: false };
+        return Answer { response: Response::new(Body::default()), is_logged: false };
     }
     match correct(&simplified(path)) {
         Some(plain) if *method != Method::OPTIONS && plain != path => {
@@ -120,7 +127,7 @@ fn redirect(method: &Method, mut location: String, query: Option<&str>) -> Respo
     let body =
         if is_get { format!("<a href=\"{location}\">Moved Permanently</a>.\n\n") } else { String::new() };
     let status = if is_get { StatusCode::MOVED_PERMANENTLY } else { StatusCode::TEMPORARY_REDIRECT };
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     match HeaderValue::try_from(location) {
         Ok(location) => {

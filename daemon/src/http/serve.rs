@@ -56,12 +56,17 @@ pub async fn serve<S, F>(
     let service = service_fn(move |request| async move {
         let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
         notes.progress.set(Phase::Answer);
-        let response = if is_malformed(&request) || notes.is_ambiguous(number) {
+        let mut response = if is_malformed(&request) || notes.is_ambiguous(number) {
             malformed()
         } else {
             respond(peer, request, answer).await
         };
-        notes.progress.set_answered();
+        if response.body().is_in_pieces() {
+            // It is being answered until its end. Who does not take what is there is let go, as always.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        } else {
+            notes.progress.set_answered();
+        }
         Ok::<_, Infallible>(response)
     });
     let stream = Patient::new(stream, read, notes, stop.clone());
@@ -114,4 +119,52 @@ async fn respond<F: Future<Output = Answer>>(
         info!("{} {method} {uri} ({peer}) {took}", response.status().as_u16());
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        sync::mpsc,
+    };
+
+    use super::{super::pieces::Body, *};
+
+    /// Protects: each piece is out before the next is there, an endless answer is no idle connection, and who leaves is
+    /// noticed.
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_may_come_in_pieces() {
+        let (mut peer, stream) = duplex(1000);
+        let (tx, rx) = mpsc::channel(1);
+        let rx = parking_lot::Mutex::new(Some(rx));
+        let served = tokio::spawn(async move {
+            let (notes, stop) = (Notes::new(), CancellationToken::new());
+            let answer = |_| {
+                let body = Body::pieces(rx.lock().take().expect("one request"));
+                async move { Answer { response: Response::new(body), is_logged: false } }
+            };
+            tokio::select! {
+                biased;
+                () = serve(stream, Vec::new(), "peer", &notes, &stop, answer) => {}
+                () = notes.progress.expired() => {}
+            }
+        });
+        peer.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut seen = String::new();
+        for piece in ["first", "second", "third"] {
+            tx.send(Bytes::from(piece)).await.unwrap();
+            while !seen.contains(piece) {
+                seen.push(char::from(peer.read_u8().await.unwrap()));
+            }
+            tokio::time::advance(Duration::from_mins(10)).await;
+        }
+        assert!(seen.contains("Connection: close"), "{seen}");
+        assert!(!served.is_finished());
+        drop(peer);
+        while tx.send(Bytes::from("nobody listens")).await.is_ok() {}
+        served.await.unwrap();
+    }
 }

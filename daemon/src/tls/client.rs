@@ -6,7 +6,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{files, files::TlsError, options::MinVersion};
+use super::{certificates::AnyCertificate, files, files::TlsError, options::MinVersion};
 
 /// What a daemon trusts and shows where it is the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +17,14 @@ pub struct ClientTlsOptions {
     pub identity: Option<(PathBuf, PathBuf)>,
     /// The lowest version that is spoken.
     pub min_version: MinVersion,
+    /// Whether every certificate is believed.
+    pub is_unchecked: bool,
 }
 
 /// The system's roots, and nothing to show.
 impl Default for ClientTlsOptions {
     fn default() -> Self {
-        Self { root_ca: None, identity: None, min_version: MinVersion::Tls12 }
+        Self { root_ca: None, identity: None, min_version: MinVersion::Tls12, is_unchecked: false }
     }
 }
 
@@ -32,7 +34,7 @@ impl ClientTlsOptions {
     /// # Errors
     /// [`TlsError`]
     pub fn config(&self) -> Result<ClientConfig, TlsError> {
-        self.with_roots(files::roots(self.root_ca.as_deref())?)
+        self.with_roots(files::roots(self.root_ca.as_deref()))
     }
 
     /// The same where TLS may never be spoken: a system without roots is no error then, and nobody is trusted.
@@ -40,16 +42,21 @@ impl ClientTlsOptions {
     /// # Errors
     /// As [`ClientTlsOptions::config`], save for that.
     pub fn config_if_any(&self) -> Result<ClientConfig, TlsError> {
-        match files::roots(self.root_ca.as_deref()) {
-            Err(TlsError::NoSystemRoots) => self.with_roots(RootCertStore::empty()),
-            roots => self.with_roots(roots?),
-        }
+        self.with_roots(match files::roots(self.root_ca.as_deref()) {
+            Err(TlsError::NoSystemRoots) => Ok(RootCertStore::empty()),
+            roots => roots,
+        })
     }
 
-    fn with_roots(&self, roots: RootCertStore) -> Result<ClientConfig, TlsError> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    fn with_roots(&self, roots: Result<RootCertStore, TlsError>) -> Result<ClientConfig, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
         let builder = builder.with_protocol_versions(self.min_version.versions())?;
-        let builder = builder.with_root_certificates(roots);
+        let builder = if self.is_unchecked {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else {
+            builder.with_root_certificates(roots?)
+        };
         let Some((certificate, key)) = &self.identity else { return Ok(builder.with_no_client_auth()) };
         Ok(builder.with_client_auth_cert(files::certificates(certificate)?, files::key(key)?)?)
     }

@@ -8,6 +8,7 @@ mod enforcing;
 mod fan_out;
 mod latency;
 mod line;
+mod peek;
 mod rules;
 mod saving;
 mod skips;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     enforcing::Dead,
     fan_out::FanOut,
     latency::{BOUNDS_NS, Sketch},
+    peek::{OFFSET_MAX as PEEK_OFFSET_MAX, Peeked, Whereabouts},
     rules::Rules,
     snapshot::Snapshot,
     state::{Deferred, Parcel, Pending},

@@ -1,6 +1,6 @@
 //! `/config/:opt`: what the daemon runs with, and the two options that change while it runs.
 
-use daemon::{log::Level, options::Value};
+use daemon::log::Level;
 use hyper::body::Incoming;
 use serde_json::json;
 use tracing::info;
@@ -9,7 +9,7 @@ use super::{
     body,
     respond::{self, Refusal, Response},
 };
-use crate::{nsqd::Nsqd, statistics::Number};
+use crate::nsqd::Nsqd;
 
 const LOOKUPDS: &str = "nsqlookupd_tcp_addresses";
 const LOG_LEVEL: &str = "log_level";
@@ -23,15 +23,7 @@ pub(super) fn get(nsqd: &Nsqd, key: &str) -> Result<Response, Refusal> {
     Ok(match (key, value) {
         (LOOKUPDS, _) => respond::json(&*nsqd.lookupds.borrow()),
         (LOG_LEVEL, _) => respond::json(&nsqd.log.level().number()),
-        (_, Value::Text(text)) if text.is_empty() => respond::empty(),
-        (_, Value::Text(text)) => respond::text(text.clone()),
-        (_, Value::Bool(value)) => respond::json(value),
-        (_, Value::Int(value) | Value::Choice(value) | Value::Duration { ns: value }) => respond::json(value),
-        (_, Value::Texts(texts)) => respond::json(texts),
-        (_, Value::Float(number)) => respond::json(number),
-        (_, Value::Floats(numbers)) => {
-            respond::json(&numbers.iter().map(|number| Number(*number)).collect::<Vec<_>>())
-        }
+        (_, value) => respond::option(value),
     })
 }
 

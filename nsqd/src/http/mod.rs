@@ -8,6 +8,7 @@ mod express;
 mod health;
 mod metrics;
 mod parameters;
+mod peek;
 mod plain_publish;
 mod policies;
 mod publish;

@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, io::Write};
 
-use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 
 use super::{
@@ -37,7 +36,7 @@ pub(super) fn put_ok(unix_seconds: u64, output: &mut Vec<u8>) {
 #[cold]
 pub(super) fn put(response: Response, unix_seconds: u64, output: &mut Vec<u8>) {
     let (head, body) = response.into_parts();
-    let body = body.into_inner().unwrap_or_else(Bytes::new);
+    let body = body.into_whole().unwrap_or_default();
     let reason = head.status.canonical_reason().unwrap_or("<none>");
     put_text(output, format_args!("HTTP/1.1 {} {reason}\r\n", head.status.as_str()));
     for (name, value) in &head.headers {

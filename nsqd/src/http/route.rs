@@ -17,7 +17,7 @@ use super::{
     debug::{self, Debug},
     health, metrics,
     parameters::Parameters,
-    policies, publish, stats,
+    peek, policies, publish, stats,
 };
 use crate::nsqd::Nsqd;
 
@@ -41,9 +41,10 @@ pub(super) enum Route<'a> {
     Debug(Debug),
     TopicPolicy,
     ChannelPolicy,
+    Peek,
 }
 
-const ROUTES: [(&str, Route<'static>); 32] = [
+const ROUTES: [(&str, Route<'static>); 33] = [
     ("/ping", Route::Ping),
     ("/info", Route::Info),
     ("/pub", Route::Pub),
@@ -65,6 +66,7 @@ const ROUTES: [(&str, Route<'static>); 32] = [
     ("/channel/pause", Route::Channel(ChannelAction::Pause)),
     ("/channel/unpause", Route::Channel(ChannelAction::Unpause)),
     ("/channel/seek", Route::Channel(ChannelAction::Seek)),
+    ("/channel/peek", Route::Peek),
     ("/topic/config", Route::TopicPolicy),
     ("/channel/config", Route::ChannelPolicy),
     ("/debug/pprof/", Route::Debug(Debug::Index)),
@@ -98,6 +100,7 @@ impl<'a> Route<'a> {
             | Self::Livez
             | Self::Metrics
             | Self::Alarms
+            | Self::Peek
             | Self::Debug(Debug::Index | Debug::CommandLine | Debug::Profile | Debug::Heap | Debug::OfGo) => {
                 Methods::Get
             }
@@ -162,6 +165,10 @@ async fn act(
         Route::Metrics => {
             let parameters = Parameters::parse(query)?;
             report(nsqd, move |nsqd| metrics::metrics(nsqd, &parameters)).await
+        }
+        Route::Peek => {
+            let question = peek::Question::parse(nsqd, query)?;
+            report(nsqd, move |_| question.answer()).await
         }
         Route::Alarms => Ok(health::alarms(nsqd)),
         Route::Config(key) if is_change => config::put(nsqd, key, body).await,

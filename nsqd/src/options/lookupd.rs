@@ -51,5 +51,6 @@ pub(super) fn read(
         root_ca: root_ca.or_else(|| listeners.root_ca.clone()),
         identity,
         min_version: listeners.min_version,
+        ..ClientTlsOptions::default()
     }))
 }

@@ -8,12 +8,13 @@ use serde_json::Value;
 use crate::{expect_none, root};
 
 /// Which of our crates may depend on which. The tests may use the lower ones.
-const EDGES: [(&str, &[&str]); 7] = [
+const EDGES: [(&str, &[&str]); 8] = [
     ("protocol", &[]),
     ("client", &["protocol"]),
     ("daemon", &[]),
     ("nsqd", &["daemon", "protocol"]),
     ("nsqlookupd", &["daemon", "protocol"]),
+    ("nsqadmin", &["daemon", "protocol"]),
     ("tools", &["client", "daemon", "nsqd", "nsqlookupd", "protocol"]),
     ("tests", &["client", "protocol"]),
 ];

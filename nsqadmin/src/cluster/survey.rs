@@ -1,0 +1,194 @@
+//! Asking every server for all that it knows, to look at each answer by itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tokio::task::JoinSet;
+
+use super::{
+    documents::{ChannelList, ClientStats, NodeList, Producer, Stats, TopicList},
+    node::{NodeName, host_port},
+    upstream::{QueryError, Upstream},
+    view::View,
+};
+
+/// The consumers at a node, and how that is called.
+pub(crate) type NodeClients = (String, Vec<ClientStats>);
+
+/// What all servers said, each for itself.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// In the order of the options; none: the nsqds are given by options.
+    pub(crate) lookupds: Vec<LookupdSaid>,
+    /// By address.
+    pub(crate) nodes: Vec<NodeSaid>,
+    /// Consumers, by topic and channel, of those that were asked for.
+    pub(crate) clients: BTreeMap<(String, String), Vec<NodeClients>>,
+    /// Channels that nsqlookupds know of, by topic, of the topics that were asked for.
+    pub(crate) reserved: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What an nsqlookupd said.
+#[derive(Debug)]
+pub(crate) struct LookupdSaid {
+    pub(crate) address: String,
+    /// Or why it did not.
+    pub(crate) said: Result<LookupdKnows, String>,
+}
+
+/// What an nsqlookupd knows.
+#[derive(Debug, Default)]
+pub(crate) struct LookupdKnows {
+    pub(crate) version: String,
+    pub(crate) topics: BTreeSet<String>,
+    pub(crate) producers: Vec<Producer>,
+}
+
+/// An nsqd to ask: how it is called, and where it is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) producer: Producer,
+    /// Host:port.
+    pub(crate) at: String,
+    pub(crate) with_clients: bool,
+}
+
+/// What an nsqd said.
+#[derive(Debug)]
+pub(crate) struct NodeSaid {
+    pub(crate) asked: Asked,
+    /// Unix time in ms.
+    pub(crate) at_ms: i64,
+    /// Or why it did not.
+    pub(crate) said: Result<Stats, String>,
+}
+
+impl NodeSaid {
+    /// Its broadcast address and HTTP port.
+    pub(crate) fn address(&self) -> String {
+        host_port(&self.asked.producer.broadcast_address, self.asked.producer.http_port)
+    }
+}
+
+/// The time, as ms since 1970.
+pub(crate) fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl View {
+    /// Asks each nsqlookupd what it knows.
+    pub(crate) async fn ask_lookupds(&self) -> Vec<LookupdSaid> {
+        let lookupds = self.lookupds();
+        all(lookupds.iter().map(|address| {
+            let (upstream, address) = (Arc::clone(&self.upstream), address.clone());
+            async move {
+                let said = ask_lookupd(&upstream, &address).await.map_err(|error| error.to_string());
+                LookupdSaid { address, said }
+            }
+        }))
+        .await
+    }
+
+    /// The nsqds of the options, by what they say of themselves; one that says nothing is what its address says.
+    pub(crate) async fn listed(&self) -> Vec<Asked> {
+        let infos = self.infos(self.nsqds()).await;
+        let asked = |(at, producer)| Asked { producer, at, with_clients: false };
+        infos.into_iter().map(asked).collect()
+    }
+
+    /// Asks each nsqd for its statistics. Each has its own time: when it answered.
+    pub(crate) async fn ask_nodes(&self, nodes: Vec<Asked>) -> Vec<NodeSaid> {
+        all(nodes.into_iter().map(|asked| {
+            let upstream = Arc::clone(&self.upstream);
+            async move {
+                let clients = if asked.with_clients { "true" } else { "false" };
+                let query = [("format", "json"), ("include_clients", clients)];
+                let said = upstream.get::<Stats>(&asked.at, "/stats", &query).await;
+                NodeSaid { asked, at_ms: unix_ms(), said: said.map_err(|error| error.to_string()) }
+            }
+        }))
+        .await
+    }
+
+    /// The clients of a channel at each of these nsqds (how they are called, and where they are asked).
+    pub(crate) async fn ask_clients(
+        &self,
+        topic: &str,
+        channel: &str,
+        nodes: Vec<(String, String)>,
+    ) -> Vec<NodeClients> {
+        let answers = all(nodes.into_iter().map(|(name, at)| {
+            let (upstream, topic, channel) =
+                (Arc::clone(&self.upstream), topic.to_owned(), channel.to_owned());
+            async move {
+                let query =
+                    [("format", "json"), ("topic", &topic), ("channel", &channel), ("include_mem", "false")];
+                (name, upstream.get::<Stats>(&at, "/stats", &query).await)
+            }
+        }))
+        .await;
+        // One that fails is said to do so by its statistics.
+        let answered = answers.into_iter().filter_map(|(name, answer)| Some((name, answer.ok()?)));
+        answered
+            .map(|(name, stats)| {
+                let channels = stats.topics.into_iter().flat_map(|topic| topic.channels);
+                let mut own = channels.filter(|found| found.channel_name == channel);
+                (name, own.find_map(|found| found.clients).unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// The channels that nsqlookupds know of, of each of these topics.
+    pub(crate) async fn ask_reserved(&self, topics: Vec<String>) -> BTreeMap<String, BTreeSet<String>> {
+        let lookupds = self.lookupds();
+        let answers = all(topics.into_iter().map(|topic| {
+            let (upstream, lookupds) = (Arc::clone(&self.upstream), Arc::clone(&lookupds));
+            async move {
+                let lists =
+                    upstream.get_all::<ChannelList>(&lookupds, "/channels", &[("topic", &topic)]).await;
+                (topic, lists.found.into_iter().flat_map(|(_, list)| list.channels).collect())
+            }
+        }))
+        .await;
+        answers.into_iter().collect()
+    }
+
+    /// Whether an nsqd lets channels be looked into, and moved: one that does not know the path says 404.
+    pub(crate) async fn has_path(&self, at: &str, path: &str) -> Option<bool> {
+        match self.upstream.get::<serde::de::IgnoredAny>(at, path, &[]).await {
+            Ok(_) => Some(true),
+            Err(QueryError::Status { status, .. }) => Some(status != reqwest::StatusCode::NOT_FOUND),
+            Err(_) => None,
+        }
+    }
+}
+
+async fn ask_lookupd(upstream: &Upstream, address: &str) -> Result<LookupdKnows, QueryError> {
+    let (info, topics, nodes) = tokio::join!(
+        upstream.get::<Producer>(address, "/info", &[]),
+        upstream.get::<TopicList>(address, "/topics", &[]),
+        upstream.get::<NodeList>(address, "/nodes", &[]),
+    );
+    let producers =
+        nodes?.producers.into_iter().filter(|producer| NodeName::of(producer).is_some()).collect();
+    // Old ones have no `/info`.
+    let version = info.map(|info| info.version).unwrap_or_default();
+    Ok(LookupdKnows { version, topics: topics?.topics.into_iter().collect(), producers })
+}
+
+/// All at once, in the order given.
+async fn all<T: Send + 'static>(
+    questions: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let mut asked = JoinSet::new();
+    for (index, question) in questions.enumerate() {
+        asked.spawn(async move { (index, question.await) });
+    }
+    let mut answers = asked.join_all().await;
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
