@@ -11,7 +11,7 @@ mod upstream;
 mod view;
 
 pub(crate) use node::{Node, NodeName, host_port};
-pub(crate) use survey::{Asked, LookupdSaid, NodeSaid, Survey, unix_ms};
+pub(crate) use survey::{Asked, ChannelPlace, LookupdSaid, NodeSaid, Survey, unix_ms};
 pub(crate) use tally::ChannelTally;
 pub(crate) use upstream::{Failure, Kind, QueryError, Upstream};
 pub(crate) use view::{Nothing, Seen, View};

@@ -6,6 +6,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use reqwest::StatusCode;
 use tokio::task::JoinSet;
 
 use super::{
@@ -18,6 +19,18 @@ use super::{
 /// The consumers at a node, and how that is called.
 pub(crate) type NodeClients = (String, Vec<ClientStats>);
 
+/// Consumers, by topic and channel.
+pub(crate) type ChannelClients = BTreeMap<(String, String), Vec<NodeClients>>;
+
+/// A channel whose consumers are asked for.
+#[derive(Debug)]
+pub(crate) struct ChannelPlace {
+    pub(crate) topic: String,
+    pub(crate) channel: String,
+    /// The nodes that have it: how they are called, and where they are asked.
+    pub(crate) nodes: Vec<(String, String)>,
+}
+
 /// What all servers said, each for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
@@ -25,8 +38,8 @@ pub(crate) struct Survey {
     pub(crate) lookupds: Vec<LookupdSaid>,
     /// By address.
     pub(crate) nodes: Vec<NodeSaid>,
-    /// Consumers, by topic and channel, of those that were asked for.
-    pub(crate) clients: BTreeMap<(String, String), Vec<NodeClients>>,
+    /// Of the channels that were asked for.
+    pub(crate) clients: ChannelClients,
     /// Channels that nsqlookupds know of, by topic, of the topics that were asked for.
     pub(crate) reserved: BTreeMap<String, BTreeSet<String>>,
 }
@@ -114,32 +127,32 @@ impl View {
         .await
     }
 
-    /// The clients of a channel at each of these nsqds (how they are called, and where they are asked).
-    pub(crate) async fn ask_clients(
-        &self,
-        topic: &str,
-        channel: &str,
-        nodes: Vec<(String, String)>,
-    ) -> Vec<NodeClients> {
-        let answers = all(nodes.into_iter().map(|(name, at)| {
-            let (upstream, topic, channel) =
-                (Arc::clone(&self.upstream), topic.to_owned(), channel.to_owned());
+    /// The clients of channels.
+    pub(crate) async fn ask_clients(&self, channels: Vec<ChannelPlace>) -> ChannelClients {
+        let mut clients: ChannelClients =
+            channels.iter().map(|place| ((place.topic.clone(), place.channel.clone()), Vec::new())).collect();
+        let questions = channels.into_iter().flat_map(|place| {
+            let ChannelPlace { topic, channel, nodes } = place;
+            nodes.into_iter().map(move |(name, at)| (name, at, topic.clone(), channel.clone()))
+        });
+        let answers = all(questions.map(|(name, at, topic, channel)| {
+            let upstream = Arc::clone(&self.upstream);
             async move {
                 let query =
                     [("format", "json"), ("topic", &topic), ("channel", &channel), ("include_mem", "false")];
-                (name, upstream.get::<Stats>(&at, "/stats", &query).await)
+                let answer = upstream.get::<Stats>(&at, "/stats", &query).await;
+                (name, topic, channel, answer)
             }
         }))
         .await;
-        // One that fails is said to do so by its statistics.
-        let answered = answers.into_iter().filter_map(|(name, answer)| Some((name, answer.ok()?)));
-        answered
-            .map(|(name, stats)| {
-                let channels = stats.topics.into_iter().flat_map(|topic| topic.channels);
-                let mut own = channels.filter(|found| found.channel_name == channel);
-                (name, own.find_map(|found| found.clients).unwrap_or_default())
-            })
-            .collect()
+        for (name, topic, channel, answer) in answers {
+            // One that fails is said to do so by its statistics.
+            let Ok(stats) = answer else { continue };
+            let found = stats.topics.into_iter().flat_map(|topic| topic.channels);
+            let own = found.filter(|found| found.channel_name == channel).find_map(|found| found.clients);
+            clients.entry((topic, channel)).or_default().push((name, own.unwrap_or_default()));
+        }
+        clients
     }
 
     /// The channels that nsqlookupds know of, of each of these topics.
@@ -157,13 +170,22 @@ impl View {
         answers.into_iter().collect()
     }
 
-    /// Whether an nsqd lets channels be looked into, and moved: one that does not know the path says 404.
-    pub(crate) async fn has_path(&self, at: &str, path: &str) -> Option<bool> {
-        match self.upstream.get::<serde::de::IgnoredAny>(at, path, &[]).await {
-            Ok(_) => Some(true),
-            Err(QueryError::Status { status, .. }) => Some(status != reqwest::StatusCode::NOT_FOUND),
-            Err(_) => None,
-        }
+    /// Which of these nsqds know a path. One that does not says 404; one that says nothing is not in the answer.
+    pub(crate) async fn have_path(&self, nodes: Vec<String>, path: &'static str) -> BTreeMap<String, bool> {
+        let answers = all(nodes.into_iter().map(|at| {
+            let upstream = Arc::clone(&self.upstream);
+            async move {
+                let answer = upstream.get::<serde::de::IgnoredAny>(&at, path, &[]).await;
+                let has = match answer {
+                    Ok(_) => Some(true),
+                    Err(QueryError::Status { status, .. }) => Some(status != StatusCode::NOT_FOUND),
+                    Err(_) => None,
+                };
+                (at, has)
+            }
+        }))
+        .await;
+        answers.into_iter().filter_map(|(at, has)| Some((at, has?))).collect()
     }
 }
 

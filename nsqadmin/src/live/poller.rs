@@ -20,7 +20,7 @@ use super::{
     snapshot::Snapshot,
     view::View,
 };
-use crate::cluster::{self, NodeSaid, Survey, unix_ms};
+use crate::cluster::{self, ChannelPlace, NodeSaid, Survey, unix_ms};
 
 /// Between two looks while nobody watches, at least: for the history and the rates.
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
@@ -122,11 +122,12 @@ impl Poller {
         });
         let channels: BTreeSet<(String, String)> =
             looked_at.take(CHANNELS_MAX).chain(suspects.take(SUSPECTS_MAX)).collect();
-        for (topic, channel) in channels {
+        let places = channels.into_iter().map(|(topic, channel)| {
             let nodes = having(&survey.nodes, &topic, &channel);
-            let clients = view.ask_clients(&topic, &channel, nodes).await;
-            survey.clients.insert((topic, channel), clients);
-        }
+            ChannelPlace { topic, channel, nodes }
+        });
+        let places = places.collect();
+        survey.clients = view.ask_clients(places).await;
     }
 
     /// The channels of topics that no nsqd has, for pages that show them.
@@ -172,28 +173,27 @@ impl Poller {
         views: &HashSet<View>,
         nodes: &[NodeSaid],
     ) -> BTreeSet<String> {
-        let mut able = BTreeSet::new();
+        let answering = nodes.iter().filter_map(|node| Some((node, node.said.as_ref().ok()?)));
+        let is_shown =
+            |topic: &str| views.iter().any(|view| matches!(view, View::Channel(shown, _) if shown == topic));
         let mut kept = HashMap::new();
-        for node in nodes {
-            let Ok(stats) = &node.said else { continue };
+        let mut unknown = Vec::new();
+        for (node, stats) in answering {
             let key = (node.address(), stats.start_time);
-            let is_shown = views.iter().any(|view| {
-                matches!(view, View::Channel(topic, _) if stats.topics.iter().any(|own| own.topic_name == *topic))
-            });
-            let known = self.abilities.get(&key).copied();
-            let is_able = match known {
-                None if is_shown => view.has_path(&node.asked.at, PEEK_PATH).await,
-                known => known,
-            };
-            if let Some(is_able) = is_able {
-                if is_able {
-                    able.insert(key.0.clone());
-                }
-                kept.insert(key, is_able);
+            if let Some(is_able) = self.abilities.get(&key) {
+                kept.insert(key, *is_able);
+            } else if stats.topics.iter().any(|topic| is_shown(&topic.topic_name)) {
+                unknown.push((node.asked.at.clone(), key));
             }
         }
+        if !unknown.is_empty() {
+            let asked = unknown.iter().map(|(at, _)| at.clone()).collect();
+            let known = view.have_path(asked, PEEK_PATH).await;
+            kept.extend(unknown.into_iter().filter_map(|(at, key)| Some((key, *known.get(&at)?))));
+        }
         self.abilities = kept;
-        able
+        let able = self.abilities.iter().filter(|(_, is_able)| **is_able);
+        able.map(|((node, _), _)| node.clone()).collect()
     }
 }
 

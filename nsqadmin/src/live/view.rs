@@ -2,6 +2,9 @@
 
 use daemon::http::query::Query;
 
+/// Names of topics and channels are shorter, addresses of nodes not longer.
+const NAME_BYTES_MAX: usize = 300;
+
 /// A page of the UI.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum View {
@@ -20,7 +23,7 @@ impl View {
     pub(crate) fn parse(query: &Query) -> Option<Self> {
         let name = |key: &str| {
             let value = query.get(key).map(|value| String::from_utf8_lossy(value).into_owned());
-            value.filter(|value| !value.is_empty())
+            value.filter(|value| !value.is_empty() && value.len() <= NAME_BYTES_MAX)
         };
         Some(match query.get("view")? {
             b"overview" => Self::Overview,
@@ -49,6 +52,7 @@ mod tests {
             ("view=node&node=%5B::1%5D:4151", Some(View::Node("[::1]:4151".to_owned()))),
             ("view=channel&topic=t", None),
             ("view=topic&topic=", None),
+            (&format!("view=topic&topic={}", "x".repeat(301)), None),
             ("view=", None),
             ("", None),
         ] {
