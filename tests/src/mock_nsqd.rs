@@ -59,6 +59,11 @@ pub struct MockConnection {
 }
 
 impl MockConnection {
+    /// The client's own address.
+    pub fn peer_address(&self) -> SocketAddr {
+        self.stream.peer_addr().expect("it is connected")
+    }
+
     /// Takes the magic and IDENTIFY, and answers with this JSON. Returns what IDENTIFY said.
     pub async fn identify(&mut self, answer: &str) -> String {
         while self.input.len() < MAGIC.len() {

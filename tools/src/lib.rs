@@ -6,6 +6,7 @@
 
 pub mod balance;
 pub mod cluster;
+pub mod given_up;
 pub mod log;
 pub mod options;
 mod run;

@@ -9,6 +9,7 @@ use std::{
 
 use futures_core::Stream;
 use protocol::{ChannelName, TopicName};
+use tokio::task::coop::poll_proceed;
 
 use super::{
     ConsumerError, Handle, Message,
@@ -120,7 +121,11 @@ impl Consumer {
             if !self.taken.is_empty() {
                 return Poll::Ready(true);
             }
-            if !ready!(self.handle.hub().queue().poll_take(&mut self.taken, context)) {
+            // So that a consumer that never runs dry lets other tasks of its thread run.
+            let budget = ready!(poll_proceed(context));
+            let has_more = ready!(self.handle.hub().queue().poll_take(&mut self.taken, context));
+            budget.made_progress();
+            if !has_more {
                 return Poll::Ready(false);
             }
         }

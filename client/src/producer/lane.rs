@@ -36,6 +36,15 @@ pub(super) struct Lane {
     answered: Notify,
 }
 
+/// Ends a lane whose task is dropped with its runtime: nobody is to wait for ever.
+struct EndOnDrop(Arc<Lane>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end(&End::Closed);
+    }
+}
+
 /// Why a lane ended.
 #[derive(Debug, thiserror::Error)]
 enum End {
@@ -75,19 +84,25 @@ impl Lane {
     }
 
     /// Connects, and runs until the connection ends or the producer is gone (`closed`).
-    pub(super) async fn run(
+    pub(super) fn run(
         self: Arc<Self>,
         connector: Arc<Connector>,
         address: Arc<str>,
         closed: CancellationToken,
-    ) {
+    ) -> impl Future<Output = ()> + Send {
+        // Not in the future's body: it may be dropped before it is polled.
+        let ended = EndOnDrop(self);
+        async move { ended.0.connect_and_serve(&connector, &address, &closed).await }
+    }
+
+    async fn connect_and_serve(&self, connector: &Connector, address: &str, closed: &CancellationToken) {
         let label = connector.label();
         let connected = tokio::select! {
-            connected = connector.connect(&address) => connected,
+            connected = connector.connect(address) => connected,
             () = closed.cancelled() => return self.end(&End::Closed),
         };
         let end = match connected {
-            Ok(connected) => self.serve(connected, connector.config(), &closed).await,
+            Ok(connected) => self.serve(connected, connector.config(), closed).await,
             Err(cause) => {
                 tracing::error!("{label} ({address}) error connecting to nsqd - {cause}");
                 let (written, unwritten) = self.line.lock().end();

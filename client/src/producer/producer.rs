@@ -179,3 +179,39 @@ impl Producer {
         PublishError::Lost { address: self.inner.address.to_string(), cause }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// Protects producers that outlive a runtime: its tasks are gone, and publishing makes new ones.
+    #[test]
+    fn a_producer_survives_its_runtime() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let producer = Producer::new(address.clone(), Config::default()).unwrap();
+        let first = runtime();
+        first.block_on(async {
+            let publishing = producer.publish("t", "x");
+            let is_taken = async {
+                while producer.inner.lane.lock().is_none() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::select! {
+                _ = publishing => panic!("nobody answers"),
+                () = is_taken => {}
+            }
+        });
+        drop(first);
+        drop(listener);
+        let publishing =
+            async { tokio::time::timeout(Duration::from_secs(10), producer.publish("t", "x")).await };
+        let error = runtime().block_on(publishing).expect("nobody waits for ever").unwrap_err();
+        assert_eq!(error.to_string(), format!("dial tcp {address}: connect: connection refused"));
+    }
+}

@@ -194,7 +194,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::options::{Choice, LEVEL, boolean, choice, duration, floats, int, text, texts};
+    use crate::options::{Choice, LEVEL, boolean, choice, duration, float, floats, int, text, texts};
 
     /// As `tls-required` will be: a boolean with a third value.
     static REQUIRED: Choice = Choice {
@@ -223,6 +223,7 @@ mod tests {
             text("data-path", "", ""),
             texts("lookupd-tcp-address", ""),
             floats("percentile", ""),
+            float("sample", 1.0, ""),
             choice("log-level", &LEVEL, "info", ""),
             choice("tls-required", &REQUIRED, "false", ""),
             choice("tls-min-version", &TLS_VERSION, "tls1.0", ""),
@@ -266,6 +267,7 @@ mod tests {
         check(&["--data-path="], &[("data-path", Value::Text(String::new()))]);
         check(&["--data-path=a=b"], &[("data-path", Value::Text("a=b".to_owned()))]);
         check(&["--data-path", "-x"], &[("data-path", Value::Text("-x".to_owned()))]);
+        check(&["-sample=.25"], &[("sample", Value::Float(0.25))]);
         check(&["--max-rdy-count", "-5"], &[("max-rdy-count", Value::Int(-5))]);
         check(&["--msg-timeout", "1m30s"], &[("msg-timeout", Value::Duration { ns: 90_000_000_000 })]);
     }
@@ -319,6 +321,7 @@ mod tests {
             (&["-max-rdy-count"], "flag needs an argument: -max-rdy-count"),
             (&["-msg-timeout=60"], "invalid value \"60\" for flag -msg-timeout: parse error"),
             (&["-max-rdy-count=1e3"], "invalid value \"1e3\" for flag -max-rdy-count: parse error"),
+            (&["-sample=x"], "invalid value \"x\" for flag -sample: parse error"),
             (&["-percentile=1,x"], "invalid value \"1,x\" for flag -percentile: parse error"),
             (&["-percentile=NaN"], "invalid value \"NaN\" for flag -percentile: parse error"),
             (

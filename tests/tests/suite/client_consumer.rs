@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::{Config, Consumer, Message, Requeue, Source};
-use tests::{LogCapture, Nsqd, SILENCE, consume, next_message, ours_only, try_consume, within};
+use tests::{LogCapture, MockNsqd, Nsqd, SILENCE, consume, next_message, ours_only, try_consume, within};
 
 /// A consumer of `t`/`c`.
 async fn consumer(nsqd: &Nsqd, config: Config) -> Consumer {
@@ -207,6 +207,42 @@ async fn a_consumer_is_starved_when_its_share_is_in_flight() {
     assert!(handle.is_starved(), "5 of 7 are 85 % in whole numbers");
     held.into_iter().for_each(Message::finish);
     assert!(!handle.is_starved());
+}
+
+#[tokio::test]
+async fn options_reach_nsqd() {
+    // Protects each option that is about nsqd: what IDENTIFY says, and where the connection comes from.
+    let mock = MockNsqd::start().await;
+    let mut config = Config::default();
+    for (name, value) in [
+        ("client_id", "me"),
+        ("hostname", "here"),
+        ("user_agent", "tool/1"),
+        ("heartbeat_interval", "20s"),
+        ("sample_rate", "7"),
+        ("msg_timeout", "90s"),
+        ("output_buffer_size", "-1"),
+        ("output_buffer_timeout", "30ms"),
+        ("deflate_level", "4"),
+        ("topology_region", "r"),
+        ("topology_zone", "z"),
+        ("local_addr", "127.0.0.9:0"),
+    ] {
+        config.set(name, value).unwrap();
+    }
+    let connecting = try_consume(Source::Nsqds(vec![mock.address()]), config);
+    let answering = async {
+        let mut connection = mock.accept().await;
+        assert_eq!(connection.peer_address().ip().to_string(), "127.0.0.9");
+        connection.identify("OK").await
+    };
+    let (_, said) = tokio::join!(connecting, answering);
+    let expected = concat!(
+        r#"{"client_id":"me","hostname":"here","user_agent":"tool/1","feature_negotiation":true,"heartbeat_interval":20000,"#,
+        r#""output_buffer_timeout":30,"output_buffer_size":-1,"sample_rate":7,"msg_timeout":90000,"tls_v1":false,"#,
+        r#""snappy":false,"deflate":false,"deflate_level":4,"topology_region":"r","topology_zone":"z"}"#
+    );
+    assert_eq!(said, expected);
 }
 
 #[tokio::test]

@@ -283,3 +283,11 @@ async fn a_slow_handshake_holds_nobody_up() {
     assert!(nsqd.terminate().await.success());
     assert!(is_reference() || stop.elapsed() < Duration::from_secs(4), "{:?}", stop.elapsed());
 }
+
+#[tokio::test]
+async fn a_system_without_trusted_roots_is_no_reason_not_to_start() {
+    // The HTTP client for nsqlookupds could not be built without roots, and nsqd ended: a container often has none.
+    let variables = [("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")];
+    let nsqd = Nsqd::start_with_variables(&[], &variables).await;
+    assert_eq!(nsqd.get("/ping").await.status, 200);
+}

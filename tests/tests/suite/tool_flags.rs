@@ -1,6 +1,6 @@
 //! Command lines of the utilities: what is refused, in which order, in which words, with which exit code.
 
-use tests::{Ended, Tool};
+use tests::{Ended, Nsqd, Signal, Tool};
 
 /// What a command line leads to, and whether NSQ 1.3 does the same.
 pub(crate) struct Row {
@@ -278,5 +278,23 @@ async fn help_and_version_end_with_success() {
         let ended = Tool::run(tool, &["-h"]).await;
         assert_eq!((ended.code, ended.stdout.as_str()), (0, ""));
         assert!(ended.stderr.starts_with(&format!("Usage: {tool} [flags]\n")), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn signals_end_consumers_in_an_orderly_way_save_one() {
+    let [nsqd, other] = [Nsqd::start().await, Nsqd::start().await];
+    let source = format!("--nsqd-tcp-address={}", nsqd.tcp_address());
+    let destination = format!("--destination-nsqd-tcp-address={}", other.tcp_address());
+    let to_http = ["--topic=t", &source, "--post=http://127.0.0.1:1/"];
+    let to_nsq = ["--topic=t", &source, &destination];
+    for (tool, arguments) in [("nsq_to_http", to_http), ("nsq_to_nsq", to_nsq)] {
+        for (signal, code) in [(Signal::TERM, 0), (Signal::INT, 0), (Signal::HUP, 129)] {
+            let running = Tool::start(tool, &arguments);
+            nsqd.await_channel("t", tool, |channel| channel["client_count"] == 1).await;
+            running.signal(signal);
+            assert_eq!(running.ended_with_open_stdin().await.code, code, "{tool}: {signal:?}");
+            nsqd.await_channel("t", tool, |channel| channel["client_count"] == 0).await;
+        }
     }
 }

@@ -189,14 +189,14 @@ mod tests {
         let start = Instant::now();
         let mut greedy = EpsilonGreedy::new(2, start);
         greedy.mark(0, true, Duration::from_millis(1), start);
-        greedy.mark(1, true, Duration::from_millis(1000), start);
+        greedy.mark(1, true, Duration::from_secs(1), start);
         // Of 1.0 nothing explores; of 0.5 the weights decide: 1000 to 1.
         let exploits = |greedy: &mut EpsilonGreedy, now| {
             let mut numbers = [0.9, 0.5].into_iter().cycle();
             greedy.pick(now, || numbers.next().unwrap())
         };
         assert_eq!([(); 3].map(|()| exploits(&mut greedy, start)), [0, 0, 0]);
-        let later = start + WINDOW - BUCKET;
+        let later = start + WINDOW.checked_sub(BUCKET).unwrap();
         assert_eq!([(); 3].map(|()| exploits(&mut greedy, later)), [0, 0, 0]);
         let much_later = start + WINDOW * 100;
         assert_eq!([(); 3].map(|()| exploits(&mut greedy, much_later)), [0, 1, 0]);

@@ -1,10 +1,11 @@
 //! What the utilities that consume have in common.
 
 use client::{ChannelName, Config, Source, TopicName};
-use daemon::options::{Flag, Reader, Refused, int};
+use daemon::options::{Flag, Reader, Refused, int, text};
 
 use super::{Sources, consumer_config};
 
+const GIVEN_UP_FLAG: &str = "given-up-topic";
 const MAX_IN_FLIGHT_FLAG: &str = "max-in-flight";
 
 /// The name of the flag of fixed nsqds.
@@ -13,6 +14,26 @@ pub const NSQD_TCP_FLAG: &str = "nsqd-tcp-address";
 /// `--max-in-flight`.
 pub fn max_in_flight_flag() -> Flag {
     int(MAX_IN_FLIGHT_FLAG, 200, "messages that are held at a time, for each topic")
+}
+
+/// `--given-up-topic`.
+pub fn given_up_flag() -> Flag {
+    text(GIVEN_UP_FLAG, "", "topic, of the same nsqd, for messages that came more than max_attempts times")
+        .default_note("they are dropped")
+}
+
+/// Reads `--given-up-topic`, and has `config` deliver such messages if it is given.
+///
+/// # Errors
+/// If it is no name of a topic.
+pub fn given_up_topic(reader: &mut Reader<'_>, config: &mut Config) -> Result<Option<TopicName>, Refused> {
+    match reader.text(GIVEN_UP_FLAG) {
+        "" => Ok(None),
+        topic => {
+            config.deliver_given_up = true;
+            topic_name(topic, "--given-up-topic is invalid").map(Some)
+        }
+    }
 }
 
 /// Settings of the consumers: `--consumer-opt` and `--max-in-flight`. To be called when the other checks have passed.

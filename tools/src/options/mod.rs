@@ -17,6 +17,8 @@ pub mod nsq_to_nsq;
 pub mod to_nsq;
 
 pub use client_options::{consumer_config, consumer_options, producer_config, producer_options, user_agent};
-pub use consumption::{NSQD_TCP_FLAG, channel_name, consuming, max_in_flight_flag, topic_name};
+pub use consumption::{
+    NSQD_TCP_FLAG, channel_name, consuming, given_up_flag, given_up_topic, max_in_flight_flag, topic_name,
+};
 pub use sources::{Sources, source_flags};
 pub use timeouts::{Timeouts, timeout_flags};

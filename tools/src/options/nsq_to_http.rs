@@ -6,7 +6,9 @@ use std::time::Duration;
 use client::{ChannelName, Config, TopicName};
 use daemon::options::{Group, Positional, Program, Refused, Settings, Stop, choice, float, int, text, texts};
 
-use super::consumption::{NSQD_TCP_FLAG, channel_name, consuming, max_in_flight_flag, topic_name};
+use super::consumption::{
+    NSQD_TCP_FLAG, channel_name, consuming, given_up_flag, given_up_topic, max_in_flight_flag, topic_name,
+};
 use super::nsq_to_nsq::status_every;
 use super::{Sources, Timeouts, consumer_options, source_flags, timeout_flags};
 use crate::balance::{Mode, ONE_OR_ALL};
@@ -37,6 +39,8 @@ pub struct Options {
     pub timeouts: Timeouts,
     /// Requests between two lines of timings; 0 for none.
     pub status_every: usize,
+    /// Where messages go that are given up.
+    pub given_up_topic: Option<TopicName>,
     /// Settings of the consumer.
     pub consumer: Config,
     /// To be said once the log is there.
@@ -85,6 +89,7 @@ pub fn program() -> Program {
                     lookupd,
                     max_in_flight_flag(),
                     consumer_options(),
+                    given_up_flag(),
                     float("sample", 1.0, "share of the messages that are sent, 0 to 1"),
                 ],
             ),
@@ -156,7 +161,8 @@ impl Options {
         }
         let topic = topic_name(topic, "invalid topic name")?;
         let channel = channel_name(channel, "invalid channel name")?;
-        let consumer = consuming(&mut reader, "nsq_to_http")?;
+        let mut consumer = consuming(&mut reader, "nsq_to_http")?;
+        let given_up_topic = given_up_topic(&mut reader, &mut consumer)?;
         let concurrency = usize::try_from(reader.int::<i64>("n", i64::MIN..=1 << 20)?).unwrap_or(0);
         if concurrency == 0 {
             return Err(Refused::new("no handlers"));
@@ -172,6 +178,7 @@ impl Options {
             concurrency,
             timeouts: Timeouts::read(&mut reader)?,
             status_every: status_every(reader.int("status-every", i64::MIN..=i64::MAX)?),
+            given_up_topic,
             consumer,
             warnings,
         };

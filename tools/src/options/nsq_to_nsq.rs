@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use client::{ChannelName, Config, TopicName};
 use daemon::options::{Group, Positional, Program, Refused, Settings, Stop, choice, int, text, texts};
 
-use super::consumption::{NSQD_TCP_FLAG, channel_name, consuming, max_in_flight_flag, topic_name};
+use super::consumption::{
+    NSQD_TCP_FLAG, channel_name, consuming, given_up_flag, given_up_topic, max_in_flight_flag, topic_name,
+};
 use super::{Sources, consumer_options, producer_config, producer_options, source_flags};
 use crate::balance::{Mode, ONE};
 
@@ -32,6 +34,8 @@ pub struct Options {
     pub require_json_value: String,
     /// The fields that are passed on; none for all.
     pub whitelist_json_fields: Vec<String>,
+    /// Where messages go that are given up.
+    pub given_up_topic: Option<TopicName>,
     /// Settings of the consumers.
     pub consumer: Config,
     /// Settings of the producers.
@@ -56,6 +60,7 @@ pub fn program() -> Program {
                     lookupd,
                     max_in_flight_flag(),
                     consumer_options(),
+                    given_up_flag(),
                 ],
             ),
             Group::new(
@@ -123,6 +128,8 @@ impl Options {
             return Err(Refused::new("--destination-nsqd-tcp-address required"));
         }
         let mode = Mode::from_number(reader.choice("mode")).expect("the choice is one of the table");
+        let mut consumer = consuming(&mut reader, "nsq_to_nsq")?;
+        let given_up_topic = given_up_topic(&mut reader, &mut consumer)?;
         let options = Self {
             topics,
             channel,
@@ -135,7 +142,8 @@ impl Options {
             require_json_value: reader.text("require-json-value").to_owned(),
             whitelist_json_fields: reader.texts("whitelist-json-field").to_vec(),
             producer: producer_config(&mut reader, "nsq_to_nsq"),
-            consumer: consuming(&mut reader, "nsq_to_nsq")?,
+            given_up_topic,
+            consumer,
             warnings,
         };
         reader.finish();

@@ -133,11 +133,8 @@ fn write_line(line: &str) -> io::Result<()> {
 
 /// The rows below the lines.
 fn table(report: &Report, failures: usize) -> Vec<String> {
-    let mut rows = vec![format!(
-        "{} nodes, {} of them paused, {failures} not answering",
-        report.nodes.len(),
-        report.paused
-    )];
+    let mut rows =
+        vec![format!("nodes: {}, paused: {}, not answering: {failures}", report.nodes.len(), report.paused)];
     let shown = report.nodes.iter().take(NODES_MAX);
     rows.extend(shown.map(|(address, figures)| format!("{} {address}", figures.line())));
     if NODES_MAX < report.nodes.len() {
@@ -173,7 +170,7 @@ mod tests {
         let report = Report { total: Figures::default(), nodes: (0..30).map(node).collect(), paused: 2 };
         let rows = table(&report, 1);
         assert_eq!(rows.len(), 22);
-        assert_eq!(rows[0], "30 nodes, 2 of them paused, 1 not answering");
+        assert_eq!(rows[0], "nodes: 30, paused: 2, not answering: 1");
         assert!(rows[1].ends_with(" 0 h0:4151"), "{}", rows[1]);
         assert_eq!(rows[21], "and 10 more");
     }

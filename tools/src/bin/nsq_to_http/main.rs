@@ -7,7 +7,7 @@ use std::{env, process::ExitCode, sync::Arc};
 
 use client::Consumer;
 use tokio::sync::Semaphore;
-use tools::{StopSignal, Watched, log, options::nsq_to_http::Options};
+use tools::{StopSignal, Watched, given_up::GivenUp, log, options::nsq_to_http::Options};
 
 use crate::handler::Handler;
 
@@ -29,7 +29,8 @@ async fn run(options: &Options, stop: StopSignal) -> anyhow::Result<()> {
         () = stop.wait() => return Ok(()),
     };
     let handle = consumer.handle();
-    tokio::spawn(send_all(consumer, handler, options.concurrency));
+    let given_up = options.given_up_topic.clone().map(|topic| GivenUp::new(topic, options.consumer.clone()));
+    tokio::spawn(send_all(consumer, handler, given_up, options.concurrency));
     stop.wait().await;
     // What came is still sent and finished, for up to 30 s.
     handle.stop();
@@ -38,11 +39,20 @@ async fn run(options: &Options, stop: StopSignal) -> anyhow::Result<()> {
 }
 
 /// Hands a consumer's messages out, until it ends.
-async fn send_all(mut consumer: Consumer, handler: Arc<Handler>, concurrency: usize) {
+async fn send_all(
+    mut consumer: Consumer,
+    handler: Arc<Handler>,
+    given_up: Option<Arc<GivenUp>>,
+    concurrency: usize,
+) {
     let slots = Arc::new(Semaphore::new(concurrency));
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await.expect("the slots are never closed");
         let Some(message) = consumer.next().await else { return };
+        if let Some(given_up) = given_up.as_ref().filter(|_| message.is_given_up()) {
+            given_up.take(message);
+            continue;
+        }
         if !handler.is_sampled() {
             message.finish();
             continue;

@@ -193,8 +193,10 @@ mod tests {
         /// Rewriting changes how a value is written, not the value.
         #[test]
         fn a_value_stays_the_same(value in values()) {
-            let text = rewritten(&serde_json::to_string_pretty(&value).unwrap());
-            prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+            // Floats are compared as they are read from the text, which is not always exact.
+            let given = serde_json::to_string_pretty(&value).unwrap();
+            let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+            prop_assert_eq!(read(&rewritten(&given)), read(&given));
         }
 
         #[test]

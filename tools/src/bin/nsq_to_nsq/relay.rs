@@ -11,6 +11,7 @@ use client::{Message, Producer, PublishError, Requeue};
 use parking_lot::Mutex;
 use tools::{
     balance::{Balance, Mode},
+    given_up::GivenUp,
     options::nsq_to_nsq::Options,
 };
 use tracing::warn;
@@ -27,6 +28,7 @@ pub(crate) struct Relay {
     destinations: Vec<Producer>,
     /// Whether a destination that cannot be reached has others do its work.
     tries_others: bool,
+    given_up: Option<Arc<GivenUp>>,
     state: Mutex<State>,
 }
 
@@ -57,6 +59,10 @@ impl Relay {
             filter: Filter::new(require_json_field, require_json_value, whitelist_json_fields),
             destinations,
             tries_others: options.mode != Mode::RoundRobin,
+            given_up: options
+                .given_up_topic
+                .clone()
+                .map(|topic| GivenUp::new(topic, options.consumer.clone())),
             state: Mutex::new(State { balance, status }),
         })
     }
@@ -66,6 +72,10 @@ impl Relay {
         let now = Instant::now();
         let mut groups: Vec<Vec<Outgoing>> = self.destinations.iter().map(|_| Vec::new()).collect();
         for message in messages {
+            if let Some(given_up) = self.given_up.as_ref().filter(|_| message.is_given_up()) {
+                given_up.take(message);
+                continue;
+            }
             match self.filter.judge(&message.body) {
                 Verdict::Pass(body) => {
                     let index = self.state.lock().balance.pick(now, fastrand::f64);
