@@ -110,6 +110,9 @@ fn a_restart_gives_no_rate_and_loses_no_messages() {
     assert_eq!((rate(&restarted), restarted.totals.messages), (None, 1440));
     let after = cluster.look_at(8000, Ok(stats(5, orders(50))));
     assert_eq!((rate(&after), after.totals.messages), (Some(10.0), 1460));
+    // So fast that the counters have not even fallen.
+    let again = cluster.look_at(10_000, Ok(stats(9, orders(70))));
+    assert_eq!((rate(&again), again.totals.messages), (None, 1530));
     let series = cluster.history.read();
     let series = series.series(super::Subject::Topic("orders"), 600, 1_800_000_008).unwrap();
     let json = serde_json::to_value(&series).unwrap();
