@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Events, Lookupd, Nsqadmin, Nsqd, ours_only, within};
+use tests::{Events, HttpServer, Lookupd, Nsqadmin, Nsqd, ours_only, within};
 
 /// Looks often, so that tests take little time.
 const OFTEN: &str = "--poll-interval=200ms";
@@ -346,4 +346,31 @@ async fn nsqds_are_watched_without_nsqlookupds() {
     drop(nsqd);
     let page = events.await_document("its end", |page| page["nodes"][0]["is_up"] == false).await;
     assert_eq!((&page["nodes"][0]["node"], &page["head"]["nodes"]), (&json!(node), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_does_not_hide_the_others() {
+    // Protects: what one server does not say is missing, and said to be; the rest is shown, and goes on.
+    if !ours_only("its pages are not live") {
+        return;
+    }
+    let nsqd = Nsqd::start_with(&["--broadcast-address=127.0.0.1"]).await;
+    nsqd.create_channel("t", "c").await;
+    let hanging = HttpServer::start().await;
+    hanging.hold(true);
+    let flags = [
+        format!("--nsqd-http-address={}", nsqd.http_address()),
+        format!("--nsqd-http-address={}", hanging.address()),
+    ];
+    let timeout = "--http-client-request-timeout=500ms";
+    let admin = Nsqadmin::start_on(&[&flags[0], &flags[1], OFTEN, timeout]).await;
+    let mut events = admin.watch("topics").await;
+    let (_, state) = events.next().await;
+    assert_eq!(find(&state["topics"], "name", "t")["channels"], 1, "{state:#}");
+    assert_eq!((&state["head"]["nodes"], &state["head"]["nodes_down"]), (&json!(2), &json!(1)));
+    let warning = state["head"]["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("no answer in time"), "{warning}");
+    nsqd.create_channel("later", "c").await;
+    let patch = events.await_document("another topic", |patch| patch["changed"][0]["name"] == "later").await;
+    assert_eq!(patch["head"]["topics"], 2);
 }
