@@ -67,6 +67,8 @@ pub(crate) struct Asked {
     /// Host:port.
     pub(crate) at: String,
     pub(crate) with_clients: bool,
+    /// Whether it is to say how it is called: no nsqlookupd does.
+    pub(crate) with_info: bool,
 }
 
 /// What an nsqd said.
@@ -106,23 +108,25 @@ impl View {
         .await
     }
 
-    /// The nsqds of the options, by what they say of themselves; one that says nothing is what its address says.
-    pub(crate) async fn listed(&self) -> Vec<Asked> {
-        let infos = self.infos(self.nsqds()).await;
-        let asked = |(at, producer)| Asked { producer, at, with_clients: false };
-        infos.into_iter().map(asked).collect()
+    /// The nsqds of the options, as their addresses call them until they say more.
+    pub(crate) fn listed(&self) -> Vec<Asked> {
+        let asked = |at: &String| {
+            let (host, port) = at.rsplit_once(':').unwrap_or((at, ""));
+            let producer = Producer {
+                broadcast_address: host.trim_matches(['[', ']']).to_owned(),
+                http_port: port.parse().unwrap_or(0),
+                ..Producer::default()
+            };
+            Asked { producer, at: at.clone(), with_clients: false, with_info: true }
+        };
+        self.nsqds().iter().map(asked).collect()
     }
 
     /// Asks each nsqd for its statistics. Each has its own time: when it answered.
     pub(crate) async fn ask_nodes(&self, nodes: Vec<Asked>) -> Vec<NodeSaid> {
         all(nodes.into_iter().map(|asked| {
             let upstream = Arc::clone(&self.upstream);
-            async move {
-                let clients = if asked.with_clients { "true" } else { "false" };
-                let query = [("format", "json"), ("include_clients", clients)];
-                let said = upstream.get::<Stats>(&asked.at, "/stats", &query).await;
-                NodeSaid { asked, at_ms: unix_ms(), said: said.map_err(|error| error.to_string()) }
-            }
+            async move { ask_node(&upstream, asked).await }
         }))
         .await
     }
@@ -187,6 +191,24 @@ impl View {
         .await;
         answers.into_iter().filter_map(|(at, has)| Some((at, has?))).collect()
     }
+}
+
+async fn ask_node(upstream: &Upstream, mut asked: Asked) -> NodeSaid {
+    let clients = if asked.with_clients { "true" } else { "false" };
+    let query = [("format", "json"), ("include_clients", clients)];
+    let info = async {
+        if asked.with_info { upstream.get::<Producer>(&asked.at, "/info", &[]).await.ok() } else { None }
+    };
+    let (said, info) = tokio::join!(upstream.get::<Stats>(&asked.at, "/stats", &query), info);
+    if let Some(mut info) = info {
+        if NodeName::of(&info).is_none() {
+            // One that does not say where it is, is where it was asked.
+            info.broadcast_address = asked.producer.broadcast_address;
+            info.http_port = asked.producer.http_port;
+        }
+        asked.producer = info;
+    }
+    NodeSaid { asked, at_ms: unix_ms(), said: said.map_err(|error| error.to_string()) }
 }
 
 async fn ask_lookupd(upstream: &Upstream, address: &str) -> Result<LookupdKnows, QueryError> {

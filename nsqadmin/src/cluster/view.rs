@@ -171,7 +171,7 @@ impl View {
     }
 
     /// What nsqds say of themselves. One that does not say where it is, is where it was asked.
-    pub(super) async fn infos(&self, addresses: &[String]) -> Vec<(String, Producer)> {
+    async fn infos(&self, addresses: &[String]) -> Vec<(String, Producer)> {
         let answers = self.upstream.get_all::<Producer>(addresses, "/info", &[]).await;
         let mut infos = answers.found;
         // It has answered before: its figures are not to be lost for that.

@@ -101,23 +101,27 @@ impl Core {
         let producers = lookupds.iter().filter_map(|lookupd| lookupd.said.as_ref().ok());
         for producer in producers.flat_map(|knows| &knows.producers) {
             let at = host_port(&producer.broadcast_address, producer.http_port);
-            let asked = Asked { producer: producer.clone(), at: at.clone(), with_clients: false };
+            let asked =
+                Asked { producer: producer.clone(), at: at.clone(), with_clients: false, with_info: false };
             nodes.entry(at).or_insert(asked);
         }
         for mut asked in listed {
             // One that does not answer now may have told before how it is called.
-            if asked.producer.hostname.is_empty()
-                && let Some(known) = self.nodes.values().find(|known| known.at == asked.at)
-            {
+            if let Some(known) = self.nodes.values().find(|known| known.at == asked.at) {
                 asked.producer = known.producer.clone();
             }
             let name = host_port(&asked.producer.broadcast_address, asked.producer.http_port);
             nodes.entry(name).or_insert(asked);
         }
-        for (name, known) in &self.nodes {
-            let asked =
-                || Asked { producer: known.producer.clone(), at: known.at.clone(), with_clients: false };
-            nodes.entry(name.clone()).or_insert_with(asked);
+        let places: BTreeSet<String> = nodes.values().map(|asked| asked.at.clone()).collect();
+        for (name, known) in self.nodes.iter().filter(|(_, known)| !places.contains(&known.at)) {
+            let (producer, at) = (known.producer.clone(), known.at.clone());
+            nodes.entry(name.clone()).or_insert(Asked {
+                producer,
+                at,
+                with_clients: false,
+                with_info: false,
+            });
         }
         for name in with_clients {
             if let Some(asked) = nodes.get_mut(name) {
@@ -175,11 +179,14 @@ impl Core {
     }
 
     fn nodes(&mut self, lookupds: &[LookupdSaid], said: Vec<NodeSaid>, now_ms: i64) -> Vec<NodeSeen> {
-        let mut seen = Vec::with_capacity(said.len());
+        let mut seen: Vec<NodeSeen> = Vec::with_capacity(said.len());
+        let mut seen_names = BTreeSet::new();
         for said in said {
-            seen.push(self.node(lookupds, said, now_ms));
+            // Two addresses of the options may be of one nsqd.
+            if seen_names.insert(said.address()) {
+                seen.push(self.node(lookupds, said, now_ms));
+            }
         }
-        let seen_names: BTreeSet<String> = seen.iter().map(|node| node.address.clone()).collect();
         self.nodes.retain(|name, known| {
             seen_names.contains(name) && now_ms < known.known_ms.saturating_add(FORGOTTEN_MS)
         });

@@ -53,7 +53,12 @@ fn stats(start_s: i64, topics: Vec<TopicStats>) -> Stats {
 
 /// A node's answer at this time.
 fn said(node: u16, at_ms: i64, said: Result<Stats, &str>) -> NodeSaid {
-    let asked = Asked { producer: producer(node, &[]), at: format!("10.0.0.1:{node}"), with_clients: false };
+    let asked = Asked {
+        producer: producer(node, &[]),
+        at: format!("10.0.0.1:{node}"),
+        with_clients: false,
+        with_info: false,
+    };
     NodeSaid { asked, at_ms, said: said.map_err(ToOwned::to_owned) }
 }
 
@@ -110,6 +115,9 @@ fn a_restart_gives_no_rate_and_loses_no_messages() {
     assert_eq!((rate(&restarted), restarted.totals.messages), (None, 1440));
     let after = cluster.look_at(8000, Ok(stats(5, orders(50))));
     assert_eq!((rate(&after), after.totals.messages), (Some(10.0), 1460));
+    // So fast that the counters have not even fallen.
+    let again = cluster.look_at(10_000, Ok(stats(9, orders(70))));
+    assert_eq!((rate(&again), again.totals.messages), (None, 1530));
     let series = cluster.history.read();
     let series = series.series(super::Subject::Topic("orders"), 600, 1_800_000_008).unwrap();
     let json = serde_json::to_value(&series).unwrap();
@@ -268,4 +276,37 @@ fn nodes_are_put_together() {
             "{view:?}"
         );
     }
+}
+
+/// Protects: an nsqd that was down at first is one nsqd, whatever it then says that it is called; as is one with two addresses.
+#[test]
+fn an_nsqd_is_one_by_whatever_address() {
+    let mut cluster = Cluster::new();
+    let listed = |at: &str| Asked {
+        producer: Producer { broadcast_address: at.to_owned(), http_port: 1, ..Producer::default() },
+        at: format!("{at}:1"),
+        with_clients: false,
+        with_info: true,
+    };
+    let all = || vec![listed("127.0.0.1"), listed("localhost")];
+    let mut look = |ms: i64, is_up: bool| {
+        let asked = cluster.core.to_ask(&[], all(), &BTreeSet::new());
+        let answer = |mut asked: Asked| {
+            if is_up {
+                asked.producer = producer(1, &[]);
+            }
+            let up = Ok(stats(1, vec![topic("t", 10, &[])]));
+            NodeSaid { asked, at_ms: START_MS + ms, said: if is_up { up } else { Err("refused".to_owned()) } }
+        };
+        let nodes = asked.into_iter().map(answer).collect();
+        cluster.look(ms, Survey { nodes, ..Survey::default() })
+    };
+    assert_eq!(look(0, false).nodes.len(), 2);
+    for ms in [2000, 4000, 6000] {
+        let snapshot = look(ms, true);
+        let names: Vec<&str> = snapshot.nodes.iter().map(|node| node.address.as_str()).collect();
+        assert_eq!((names, snapshot.totals.messages), (vec!["10.0.0.1:1"], 10), "{ms}");
+    }
+    let down = look(8000, false);
+    assert_eq!(down.node("10.0.0.1:1").map(super::seen::NodeSeen::is_up), Some(false));
 }

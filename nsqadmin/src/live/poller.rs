@@ -98,7 +98,7 @@ impl Poller {
             .filter_map(|view| if let View::Node(node) = view { Some(node.clone()) } else { None })
             .collect();
         let lookupds = view.ask_lookupds().await;
-        let listed = if lookupds.is_empty() { view.listed().await } else { Vec::new() };
+        let listed = if lookupds.is_empty() { view.listed() } else { Vec::new() };
         let asked = self.core.to_ask(&lookupds, listed, &with_clients);
         let nodes = view.ask_nodes(asked).await;
         let mut survey = Survey { lookupds, nodes, ..Survey::default() };

@@ -212,6 +212,7 @@ mod tests {
                 before_rows.iter().map(|row| (row.name.as_str(), &**row)).collect();
             for name in &changes.removed {
                 assert!(applied.remove(name).is_some());
+                assert!(now_rows.iter().all(|row| row.name != *name), "{name} is still there");
             }
             for row in &changes.changed {
                 assert_ne!(applied.insert(&row.name, row), Some(*row), "a change that is none");
