@@ -6,3 +6,4 @@ mod checked;
 mod table;
 
 pub use checked::{Graphite, Options, Start};
+pub use table::program;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use daemon::options::{Group, Program, boolean, duration, int, text, texts};
 
 /// nsqadmin and its flags.
-pub(super) fn program() -> Program {
+pub fn program() -> Program {
     Program::new("nsqadmin", "[nsqadmin] ", vec![network(), cluster(), access(), notifications(), graphite()])
 }
 

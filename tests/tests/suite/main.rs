@@ -5,6 +5,7 @@ mod auth;
 mod bounded_disk;
 mod client_consumer;
 mod client_discovery;
+mod client_faults;
 mod client_layers;
 mod client_misbehaving;
 mod client_pacing;

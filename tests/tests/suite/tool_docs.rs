@@ -4,9 +4,10 @@ use std::{fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
     "nsqd",
     "nsqlookupd",
+    "nsqadmin",
     "nsq_stat",
     "nsq_tail",
     "nsq_to_file",

@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 8] = [
     ("nsqd", &["daemon", "protocol"]),
     ("nsqlookupd", &["daemon", "protocol"]),
     ("nsqadmin", &["daemon", "protocol"]),
-    ("tools", &["client", "daemon", "nsqd", "nsqlookupd", "protocol"]),
+    ("tools", &["client", "daemon", "nsqadmin", "nsqd", "nsqlookupd", "protocol"]),
     ("tests", &["client", "protocol"]),
 ];
 

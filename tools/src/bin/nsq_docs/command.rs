@@ -12,6 +12,7 @@ pub(crate) fn all() -> Vec<Command> {
     let tables = [
         (nsqd::options::program(NODE_ID), "Receives, stores and delivers messages"),
         (nsqlookupd::options::program(), "Knows which nsqd has which topics"),
+        (nsqadmin::options::program(), "Shows a cluster in the browser, and acts on it"),
         (nsq_stat::program(), "Watches a channel: one summed line per interval"),
         (nsq_tail::program(), "Shows the messages of topics"),
         (nsq_to_file::program(), "Writes messages to files, and acknowledges what is on the disk"),
